@@ -1,0 +1,113 @@
+package auth_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/truekeel/auth"
+	"github.com/truekeel/auth/store"
+)
+
+var errDisk = errors.New("the disk is full of secrets")
+
+// While the store fails no route says that something was done: it asks to come again
+// where that helps, and says in its log alone what is wrong.
+func TestEveryRouteWithAFailingStore(t *testing.T) {
+	faults := []struct {
+		name   string
+		fault  storeFault
+		status int
+		code   string
+	}{
+		{"down", storeFault{err: fmt.Errorf("%w: %w", store.ErrUnavailable, errDisk)}, http.StatusServiceUnavailable, "service_unavailable"},
+		{"broken", storeFault{err: errDisk}, http.StatusInternalServerError, "unexpected_failure"},
+		{"down for writes", storeFault{err: store.ErrUnavailable, readsOK: true}, http.StatusServiceUnavailable, "service_unavailable"},
+		{"down at commit", storeFault{err: store.ErrUnavailable, readsOK: true, atCommit: true}, http.StatusServiceUnavailable, "service_unavailable"},
+	}
+	for _, f := range faults {
+		t.Run(f.name, func(t *testing.T) {
+			s := tap(t)
+			d, service := openService(t, auth.WithStore(s), auth.WithMailFrequency(0))
+			p := d.User("ada@example.com", func(n *auth.NewUser) { n.Password = goodPassword })
+			other := d.User("other@example.com")
+			good := map[string]string{
+				"POST /signup": `{"email":"new@example.com","password":"correct horse battery"}`, "POST /token?grant_type=password": `{"email":"ada@example.com","password":"correct horse battery"}`,
+				"POST /token?grant_type=refresh_token": `{"refresh_token":"` + p.RefreshToken + `"}`, "POST /token?grant_type=pkce": `{"auth_code":"abc","code_verifier":"def"}`,
+				"POST /verify": `{"type":"signup","email":"ada@example.com","token":"123456"}`, "POST /recover": `{"email":"ada@example.com"}`, "POST /otp": `{"email":"ada@example.com"}`,
+				"POST /magiclink": `{"email":"ada@example.com"}`, "POST /resend": `{"type":"signup","email":"ada@example.com"}`, "PUT /user": `{"data":{"a":1}}`, "POST /invite": `{"email":"new@example.com"}`,
+				"POST /admin/generate_link": `{"type":"recovery","email":"ada@example.com"}`, "POST /admin/users": `{"email":"new@example.com"}`, "GET /user": "", "GET /reauthenticate": "", "POST /logout": "",
+				"GET /admin/users": "", "GET /admin/audit": "", "GET /health": "", "HEAD /health": "",
+			}
+			reads := map[string]bool{"GET /user": true, "GET /admin/users": true, "GET /admin/audit": true, "GET /health": true, "HEAD /health": true, "POST /verify": true, "GET /admin/users/" + other.User.ID.String(): true}
+			for _, m := range []string{"GET", "PUT", "DELETE"} {
+				good[m+" /admin/users/"+other.User.ID.String()] = "{}"
+			}
+			for request, body := range good {
+				if f.fault.readsOK && reads[request] || f.fault.atCommit && request == "POST /token?grant_type=pkce" {
+					continue // it reads alone, or refuses before it writes
+				}
+				var method, path string
+				_, err := fmt.Sscan(request, &method, &path)
+				require.NoError(t, err)
+				h := bearer(p.AccessToken)
+				if needsBearer(route{method, path}) && path != "/user" && path != "/logout" && path != "/reauthenticate" {
+					h = service
+				}
+				s.fail(f.fault)
+				a := d.send(method, path, body, h)
+				require.Equal(t, f.status, a.Status, "%s: %s", request, a.Body)
+				require.Equal(t, f.code, a.Header.Get("x-sb-error-code"), request)
+				require.Equal(t, f.status == http.StatusServiceUnavailable, a.Header.Get("Retry-After") != "", request)
+				require.NotContains(t, string(a.Body), "disk")
+				s.heal()
+			}
+			require.Len(t, d.accounts(), 2, "nothing was done")
+			d.Deliver()
+			require.Empty(t, d.Mail.Messages())
+			d.send("GET", "/user", nil, bearer(p.AccessToken)).want(http.StatusOK, nil)
+			require.Equal(t, "false", d.refresh(p.RefreshToken).want(http.StatusOK, nil).Header.Get("sb-auth-refresh-token-reuse"))
+
+			// What needs no store goes on.
+			s.fail(f.fault)
+			for _, path := range []string{"/settings", "/.well-known/jwks.json", "/.well-known/openid-configuration"} {
+				d.send("GET", path, nil).want(http.StatusOK, nil)
+			}
+			require.Equal(t, f.fault.readsOK, d.Auth.Ready(t.Context()) == nil)
+			s.heal()
+		})
+	}
+}
+
+// slow is a store whose transactions take until their context ends.
+type slow struct{ store.Store }
+
+func (s slow) Tx(ctx context.Context, _ func(store.Store) error) error {
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+func TestRequestTimeout(t *testing.T) {
+	s := tap(t)
+	d := open(t, auth.WithStore(slow{s}), auth.WithRequestTimeout(20*time.Millisecond))
+	a := d.post("/signup", map[string]any{"email": "ada@example.com", "password": goodPassword})
+	a.wantFault(http.StatusGatewayTimeout, "request_timeout")
+}
+
+// crashing is a store that panics.
+type crashing struct{ store.Store }
+
+func (crashing) Tx(context.Context, func(store.Store) error) error { panic("a secret") }
+
+func TestPanicsAreAnswered(t *testing.T) {
+	d := open(t, auth.WithStore(crashing{tap(t)}))
+	a := d.post("/signup", map[string]any{"email": "ada@example.com", "password": goodPassword})
+	a.wantFault(http.StatusInternalServerError, "unexpected_failure")
+	require.NotContains(t, string(a.Body), "secret")
+	require.NotEmpty(t, a.object()["error_id"], "an id to look for in the log")
+}

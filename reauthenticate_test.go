@@ -1,0 +1,81 @@
+package auth_test
+
+import (
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/truekeel/auth"
+	"github.com/truekeel/auth/mail"
+)
+
+func TestReauthentication(t *testing.T) {
+	d := open(t, auth.WithReauthentication(true), auth.WithAccessTokenLifetime(72*time.Hour))
+	in := d.signUp("ada@example.com")
+	put := func(body map[string]any) answer {
+		return d.send(http.MethodPut, "/user", body, bearer(in.AccessToken))
+	}
+	// A young session needs none.
+	put(map[string]any{"password": "an even better one"}).want(http.StatusOK, nil)
+	d.Clock.Advance(24 * time.Hour)
+	a := put(map[string]any{"password": "the third of them"}).wantFault(http.StatusBadRequest, "reauthentication_needed")
+	require.Equal(t, "Password update requires reauthentication", a.object()["msg"])
+	put(map[string]any{"password": "the third of them", "nonce": "123456"}).wantFault(http.StatusUnprocessableEntity, "reauthentication_not_valid")
+
+	require.Equal(t, "200 {}", statusAndBody(d.send(http.MethodGet, "/reauthenticate", nil, bearer(in.AccessToken))))
+	m := d.LastMail("ada@example.com")
+	require.Equal(t, mail.Reauthentication, m.Kind)
+	require.Empty(t, m.Link())
+	require.Contains(t, m.Subject, m.Code())
+	d.send(http.MethodGet, "/reauthenticate", nil, bearer(in.AccessToken)).wantFault(http.StatusTooManyRequests, "over_email_send_rate_limit")
+
+	// The nonce is good for nothing else.
+	for _, kind := range []string{"email", "signup", "recovery", "magiclink", "reauthentication"} {
+		d.byCode(kind, "ada@example.com", m.Code()).wantCodeError()
+	}
+	a = put(map[string]any{"password": "the third of them", "nonce": other(m.Code())}).wantFault(http.StatusUnprocessableEntity, "reauthentication_not_valid")
+	require.Equal(t, "Nonce has expired or is invalid", a.object()["msg"])
+	put(map[string]any{"password": "short", "nonce": m.Code()}).wantFault(http.StatusUnprocessableEntity, "weak_password")
+	put(map[string]any{"password": "an even better one", "nonce": m.Code()}).wantFault(http.StatusUnprocessableEntity, "same_password")
+	put(map[string]any{"password": "the third of them", "nonce": m.Code()}).want(http.StatusOK, nil)
+	put(map[string]any{"password": "the fourth of them", "nonce": m.Code()}).wantFault(http.StatusUnprocessableEntity, "reauthentication_not_valid")
+}
+
+func TestReauthenticationNonceExpires(t *testing.T) {
+	d := open(t, auth.WithReauthentication(true), auth.WithAccessTokenLifetime(72*time.Hour))
+	in := d.signUp("ada@example.com")
+	d.Clock.Advance(25 * time.Hour)
+	d.send(http.MethodGet, "/reauthenticate", nil, bearer(in.AccessToken)).want(http.StatusOK, nil)
+	code := d.LastMail("ada@example.com").Code()
+	d.Clock.Advance(10 * time.Minute)
+	d.send(http.MethodPut, "/user", map[string]any{"password": "the third of them", "nonce": code}, bearer(in.AccessToken)).
+		wantFault(http.StatusUnprocessableEntity, "reauthentication_not_valid")
+}
+
+// Guesses of a nonce have the budget of any code.
+func TestReauthenticationBudget(t *testing.T) {
+	d := open(t, auth.WithReauthentication(true), auth.WithAccessTokenLifetime(72*time.Hour))
+	in := d.signUp("ada@example.com")
+	d.Clock.Advance(25 * time.Hour)
+	d.send(http.MethodGet, "/reauthenticate", nil, bearer(in.AccessToken)).want(http.StatusOK, nil)
+	code := d.LastMail("ada@example.com").Code()
+	put := func(nonce string) answer {
+		return d.send(http.MethodPut, "/user", map[string]any{"password": "the third of them", "nonce": nonce}, bearer(in.AccessToken))
+	}
+	for range 5 {
+		put(other(code)).wantFault(http.StatusUnprocessableEntity, "reauthentication_not_valid")
+	}
+	put(code).wantFault(http.StatusUnprocessableEntity, "reauthentication_not_valid")
+}
+
+func TestReauthenticateRefuses(t *testing.T) {
+	d := open(t, auth.WithUnconfirmedSignIn(true))
+	d.send(http.MethodGet, "/reauthenticate", nil).wantFault(http.StatusUnauthorized, "no_authorization")
+	d.post("/signup", map[string]any{"email": "ada@example.com", "password": goodPassword}).want(http.StatusOK, nil)
+	in := d.signIn("ada@example.com")
+	a := d.send(http.MethodGet, "/reauthenticate", nil, bearer(in.AccessToken)).wantFault(http.StatusUnprocessableEntity, "email_not_confirmed")
+	require.Equal(t, "Please verify your email first.", a.object()["msg"])
+	d.post("/reauthenticate", nil, bearer(in.AccessToken)).wantFault(http.StatusMethodNotAllowed, "method_not_allowed")
+}
