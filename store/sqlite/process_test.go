@@ -24,9 +24,9 @@ import (
 )
 
 // These tests run this test binary again, as other processes on the same file. What
-// such a process does is named by its environment; it waits for a line on its standard
-// input before it starts, stops at the end of that, and says on its standard output
-// what was acknowledged.
+// such a process does is named by its environment; it says on its standard output that
+// it is there, waits for a line on its standard input before it starts, stops at the end
+// of that, and says what was acknowledged.
 
 const roleVar, pathVar = "AUTH_SQLITE_TEST_ROLE", "AUTH_SQLITE_TEST_PATH"
 
@@ -37,6 +37,7 @@ func TestMain(m *testing.M) {
 		os.Exit(m.Run())
 	}
 	ctx, cancel := context.WithCancel(context.Background())
+	fmt.Println("ready")
 	in := bufio.NewReader(os.Stdin)
 	if _, err := in.ReadString('\n'); err != nil {
 		os.Exit(3)
@@ -103,7 +104,8 @@ func migrate(ctx context.Context, path string) error {
 	return s.Close()
 }
 
-// process is one other process.
+// process is one other process. It is there before it begins, so that of several none has
+// a start on the others.
 type process struct {
 	cmd *exec.Cmd
 	in  io.WriteCloser
@@ -125,6 +127,8 @@ func spawn(t *testing.T, role, path string) *process {
 	p.out = bufio.NewScanner(out)
 	require.NoError(t, p.cmd.Start())
 	t.Cleanup(func() { _ = p.cmd.Process.Kill() })
+	require.True(t, p.out.Scan(), "it ended at once: %s", &p.err)
+	require.Equal(t, "ready", p.out.Text())
 	return p
 }
 
