@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -220,6 +221,55 @@ func TestProcessesMigrateAnEmptyFile(t *testing.T) {
 		have, want, err := s.MigrationStatus(t.Context())
 		require.NoError(t, err)
 		assert.Equal(t, want, have)
+	}
+}
+
+// kill -9 at every stage of a first start: the next one finishes it.
+func TestMigrationKilled(t *testing.T) {
+	killed := 0
+	for stage := range 10 {
+		path := filepath.Join(t.TempDir(), "auth.db")
+		p := spawn(t, "migrate", path)
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			for p.out.Scan() {
+			}
+		}()
+		p.begin(t)
+		for written(path) < int64(stage*32<<10) && !isClosed(ended) {
+			runtime.Gosched()
+		}
+		_ = p.cmd.Process.Kill()
+		<-ended
+		if p.cmd.Wait() != nil {
+			killed++
+		}
+		s := openAt(t, path)
+		have, want, err := s.MigrationStatus(t.Context())
+		require.NoError(t, err)
+		assert.Equal(t, want, have)
+		require.NoError(t, s.CreateUser(t.Context(), newUser("")))
+	}
+	assert.Positive(t, killed, "every process was done before it could be killed")
+}
+
+// written is how much of a database there is.
+func written(path string) (n int64) {
+	for _, file := range []string{path, path + "-wal"} {
+		if info, err := os.Stat(file); err == nil {
+			n += info.Size()
+		}
+	}
+	return n
+}
+
+func isClosed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
 	}
 }
 
