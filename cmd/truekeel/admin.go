@@ -29,9 +29,8 @@ type administration struct {
 
 func (p *program) adminCommand() *cobra.Command {
 	a := &administration{program: p}
-	cmd := &cobra.Command{Use: "admin", Short: "Administrate accounts"}
+	cmd := family("admin", "Administrate accounts", a.createUser(), a.deleteUser(), a.confirm(), a.list(), a.setRole(), a.resetPassword(), a.token())
 	cmd.PersistentFlags().StringVarP(&a.audience, "aud", "a", "", "audience of the account (default that of GOTRUE_JWT_AUD)")
-	cmd.AddCommand(a.createUser(), a.deleteUser(), a.confirm(), a.list(), a.setRole(), a.resetPassword(), a.token())
 	return cmd
 }
 

@@ -7,6 +7,8 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -110,6 +112,18 @@ func telemetryEffects(t *testing.T) map[string]effect {
 	}
 }
 
+// TestProfilesBesideTheMetrics: one private port has both, if that is what is asked for.
+func TestProfilesBesideTheMetrics(t *testing.T) {
+	w := newPlace(t).start(t, env("GOTRUE_METRICS_ENABLED", "true", "GOTRUE_METRICS_EXPORTER", "prometheus", "GOTRUE_METRICS_PORT", "0",
+		"GOTRUE_PROFILER_ENABLED", "true", "GOTRUE_PROFILER_PORT", "0"))
+	require.NoError(t, w.err)
+	require.Equal(t, "true", scraped(w))
+	resp, err := http.Get("http://" + w.server.telemetry.metrics.listener.Addr().String() + "/debug/pprof/cmdline")
+	require.NoError(t, err)
+	require.NoError(t, resp.Body.Close())
+	require.Equal(t, http.StatusOK, resp.StatusCode)
+}
+
 // What OpenTelemetry's own variables say holds.
 func TestOpenTelemetrysOwnVariables(t *testing.T) {
 	c := newCollector(t)
@@ -131,4 +145,15 @@ func TestOpenTelemetrysOwnVariables(t *testing.T) {
 	p.get("/settings")
 	p.stop()
 	require.Empty(t, c.got.String())
+
+	// Files have them too, as with GoTrue.
+	dir := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(dir, ".env"), []byte(vars[4]+"\n"+vars[3]+"\nOTEL_SDK_DISABLED=true\n"), 0o600))
+	file := filepath.Join(dir, "more.env")
+	require.NoError(t, os.WriteFile(file, []byte("OTEL_SDK_DISABLED=false\n"), 0o600))
+	p = serve(t, dir, vars[:3], "-c", file)
+	p.get("/settings")
+	p.stop()
+	require.Contains(t, c.got.String(), "/v1/traces")
+	require.Contains(t, c.got.String(), "named-by-otel")
 }
