@@ -15,6 +15,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/truekeel/auth/internal/testport"
 )
 
 // collector takes traces and metrics as an OpenTelemetry collector does.
@@ -90,23 +92,16 @@ func metricsAddress(part int) func(w *world) string {
 func telemetryEffects(t *testing.T) map[string]effect {
 	const on, host, port = "GOTRUE_TRACING_ENABLED", "GOTRUE_TRACING_HOST", "GOTRUE_TRACING_PORT"
 	enabled, elsewhere, ported, tagged, called := newCollector(t), newCollector(t), newCollector(t), newCollector(t), newCollector(t)
-	fetchAt := freePort(t)
-	short := env("GOTRUE_API_DRAIN_TIMEOUT", "500ms") // nobody takes what is sent to the usual port
-	with := func(m map[string]string, pairs ...string) map[string]string {
-		for k, v := range env(pairs...) {
-			m[k] = v
-		}
-		return m
-	}
+	fetchAt := strconv.Itoa(testport.Free(t))
 	return map[string]effect{
 		on:                            {value: "true", env: env(host, "127.0.0.1", port, enabled.port, "REQUEST_ID_HEADER", "X-Request-ID"), see: enabled.sees("request-of-mine"), want: "true"},
 		"GOTRUE_TRACING_EXPORTER":     {value: "jaeger", see: func(*world) string { return "started" }, want: `refused: GOTRUE_TRACING_EXPORTER: "jaeger" is none of opentelemetry; for example GOTRUE_TRACING_EXPORTER=opentelemetry`},
-		host:                          {value: "127.0.0.1", env: with(env(on, "true", port, elsewhere.port), "GOTRUE_API_DRAIN_TIMEOUT", "500ms"), see: elsewhere.sees("GET /settings"), want: "true"},
-		port:                          {value: ported.port, env: with(env(on, "true", host, "127.0.0.1"), "GOTRUE_API_DRAIN_TIMEOUT", "500ms"), see: ported.sees("/v1/traces"), want: "true"},
+		host:                          {value: "127.0.0.1", env: env(on, "true", port, elsewhere.port), see: elsewhere.sees("GET /settings"), want: "true"},
+		port:                          {value: ported.port, env: env(on, "true", host, "127.0.0.1"), see: ported.sees("/v1/traces"), want: "true"},
 		"GOTRUE_TRACING_TAGS":         {value: "region:atlantis", env: env(on, "true", host, "127.0.0.1", port, tagged.port), see: tagged.sees("atlantis"), want: "true"},
 		"GOTRUE_TRACING_SERVICE_NAME": {value: "accounts-of-mine", env: env(on, "true", host, "127.0.0.1", port, called.port), see: called.sees("accounts-of-mine"), want: "true"},
 		"GOTRUE_METRICS_ENABLED":      {value: "true", env: env("GOTRUE_METRICS_EXPORTER", "prometheus", "GOTRUE_METRICS_PORT", "0"), see: scraped, want: "true"},
-		"GOTRUE_METRICS_EXPORTER":     {value: "prometheus", env: with(short, "GOTRUE_METRICS_ENABLED", "true", "GOTRUE_METRICS_PORT", "0"), see: scraped, want: "true"},
+		"GOTRUE_METRICS_EXPORTER":     {value: "prometheus", env: env("GOTRUE_METRICS_ENABLED", "true", "GOTRUE_METRICS_PORT", "0"), see: scraped, want: "true"},
 		"GOTRUE_METRICS_HOST":         {value: "127.0.0.4", env: env("GOTRUE_METRICS_ENABLED", "true", "GOTRUE_METRICS_EXPORTER", "prometheus", "GOTRUE_METRICS_PORT", "0"), see: metricsAddress(0), want: "127.0.0.4"},
 		"GOTRUE_METRICS_PORT":         {value: fetchAt, env: env("GOTRUE_METRICS_ENABLED", "true", "GOTRUE_METRICS_EXPORTER", "prometheus"), see: metricsAddress(1), want: fetchAt, alone: true},
 	}
