@@ -176,7 +176,7 @@ func TestWireTrouble(t *testing.T) {
 	sick, well := authtest.NewIdP(t, "sick"), authtest.NewIdP(t, "well")
 	s := fresh(t)
 	w := &town{store: s}
-	w.door = open(t, auth.WithStore(s), sick.Option(), well.Option(), auth.WithRequestTimeout(time.Second))
+	w.door = open(t, auth.WithStore(s), sick.Option(), well.Option(), auth.WithRequestTimeout(3*time.Second))
 	b := w.browser()
 	b.leave(url.Values{"provider": {"sick"}}) // discovered
 	for name, fault := range map[string]providertest.Fault{

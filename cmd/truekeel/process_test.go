@@ -225,19 +225,28 @@ func TestAdmin(t *testing.T) {
 	says(t, dir, nil, "admin", "reset-password", id, "secret-new")
 	token := strings.TrimSpace(says(t, dir, nil, "admin", "token"))
 
+	administers := func(p *process, token string) {
+		t.Helper()
+		req, err := http.NewRequestWithContext(t.Context(), "GET", "http://"+p.addr+"/admin/users/"+id, nil)
+		require.NoError(t, err)
+		req.Header.Set("Authorization", "Bearer "+token)
+		resp, err := http.DefaultClient.Do(req)
+		require.NoError(t, err)
+		require.NoError(t, resp.Body.Close())
+		require.Equal(t, 200, resp.StatusCode, "the token administers")
+	}
+
 	p := serve(t, dir, nil)
 	var user struct {
 		User struct{ Role string }
 	}
 	require.NoError(t, json.Unmarshal(p.post("/token?grant_type=password", `{"email":"ada@example.com","password":"secret-new"}`), &user))
 	require.Equal(t, "owner", user.User.Role)
-	req, err := http.NewRequestWithContext(t.Context(), "GET", "http://"+p.addr+"/admin/users/"+id, nil)
-	require.NoError(t, err)
-	req.Header.Set("Authorization", "Bearer "+token)
-	resp, err := http.DefaultClient.Do(req)
-	require.NoError(t, err)
-	require.NoError(t, resp.Body.Close())
-	require.Equal(t, 200, resp.StatusCode, "the token administers")
+	administers(p, token)
+	p.stop()
+	roles := []string{"GOTRUE_JWT_ADMIN_ROLES=boss,root"}
+	p = serve(t, dir, roles)
+	administers(p, strings.TrimSpace(says(t, dir, roles, "admin", "token")))
 	p.stop()
 
 	random := strings.Fields(says(t, dir, nil, "admin", "reset-password", "ada@example.com"))[1]
