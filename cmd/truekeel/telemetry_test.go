@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"compress/gzip"
+	"encoding/hex"
 	"io"
 	"net"
 	"net/http"
@@ -151,4 +152,28 @@ func TestOpenTelemetrysOwnVariables(t *testing.T) {
 	p.stop()
 	require.Contains(t, c.got.String(), "/v1/traces")
 	require.Contains(t, c.got.String(), "named-by-otel")
+}
+
+// Whose trace a request is of is believed only where OTEL_PROPAGATORS says so.
+func TestTracesOfCallers(t *testing.T) {
+	const id = "4bf92f3577b34da6a3ce929d0e0e4736"
+	raw, err := hex.DecodeString(id)
+	require.NoError(t, err)
+	for _, believed := range []bool{false, true} {
+		c := newCollector(t)
+		vars := []string{"GOTRUE_TRACING_ENABLED=true", "OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:" + c.port}
+		if believed {
+			vars = append(vars, "OTEL_PROPAGATORS=tracecontext,baggage")
+		}
+		p := serve(t, t.TempDir(), vars)
+		r, err := http.NewRequestWithContext(t.Context(), "GET", "http://"+p.addr+"/settings", nil)
+		require.NoError(t, err)
+		r.Header.Set("traceparent", "00-"+id+"-00f067aa0ba902b7-01")
+		resp, err := http.DefaultClient.Do(r)
+		require.NoError(t, err)
+		require.NoError(t, resp.Body.Close())
+		p.stop()
+		require.Contains(t, c.got.String(), "GET /settings")
+		require.Equal(t, believed, strings.Contains(c.got.String(), string(raw)))
+	}
 }
