@@ -5,10 +5,11 @@ import (
 	"errors"
 	"io"
 	"net/http"
-	"net/url"
 	"strings"
 
 	"golang.org/x/oauth2"
+
+	"github.com/truekeel/auth/internal/outbound"
 )
 
 // login is one sign-in in the browser, after the code was exchanged.
@@ -59,7 +60,7 @@ func (p *client) exchange(ctx context.Context, e endpoints, code string, cb Call
 func (p *client) exchangeError(err error) error {
 	var refusal *oauth2.RetrieveError
 	if !errors.As(err, &refusal) {
-		return failed(p.spec.Name, ErrExchange, withoutURL(err))
+		return failed(p.spec.Name, ErrExchange, outbound.Cause(err))
 	}
 	out := &Error{
 		Provider: p.spec.Name, Kind: ErrExchange,
@@ -69,15 +70,6 @@ func (p *client) exchangeError(err error) error {
 		out.Kind = ErrUnreachable
 	}
 	return out
-}
-
-// withoutURL drops the address from an error, as its query may hold a secret.
-func withoutURL(err error) error {
-	var u *url.Error
-	if errors.As(err, &u) {
-		return u.Err
-	}
-	return err
 }
 
 // rawIDToken is the id token of the token answer, "" if there is none.

@@ -145,7 +145,7 @@ func (p *twitterProvider) token(ctx context.Context, path string, with credentia
 	}
 	resp, err := p.reach().client.Do(r)
 	if err != nil {
-		return credentials{}, nil, withoutURL(err)
+		return credentials{}, nil, outbound.Cause(err)
 	}
 	defer func() { _ = resp.Body.Close() }()
 	body, err := io.ReadAll(io.LimitReader(resp.Body, outbound.MaxBody))
