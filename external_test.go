@@ -163,6 +163,11 @@ func TestProviderAuthorizeRefuses(t *testing.T) {
 	w.acme.down = &providers.Error{Provider: "acme", Kind: providers.ErrUnreachable}
 	w.send("GET", "/authorize?provider=acme", nil).wantFault(http.StatusServiceUnavailable, "service_unavailable")
 	w.send("GET", "/authorize?provider=umbrella", nil).want(http.StatusFound, nil)
+
+	// One without a secret takes id tokens at most.
+	d := open(t, auth.WithProvider(providers.SlackOIDC("id", "")))
+	a := d.send("GET", "/authorize?provider=slack_oidc", nil).wantFault(http.StatusBadRequest, "validation_failed")
+	require.Contains(t, string(a.Body), "Unsupported provider: missing OAuth secret")
 }
 
 func TestProviderCookie(t *testing.T) {

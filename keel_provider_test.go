@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/truekeel/auth"
+	"github.com/truekeel/auth/providers"
 	"github.com/truekeel/auth/store"
 )
 
@@ -316,6 +317,9 @@ func TestKeelAuthorizeRefuses(t *testing.T) {
 
 	noSecret := openHarbour(t, func(_ *harbour, k *auth.Keel) { k.Secrets = nil })
 	noSecret.send("POST", "/authorize/my_oidc", nil).wantKeel(keelError{400, "invalid_request", "client secret not configured for provider: my_oidc"})
+
+	bare := openKeel(t, auth.Keel{RedirectURL: h.app.URL}, auth.WithProvider(providers.SlackOIDC("id", "")))
+	bare.send("GET", "/authorize/slack_oidc", nil).wantKeel(keelError{400, "invalid_request", "client secret not configured for provider: slack_oidc"})
 
 	noPlace := openHarbour(t, func(_ *harbour, k *auth.Keel) { k.RedirectURL = "" })
 	a2 := keelError{400, "invalid_request", "redirectUrl must be specified in keelconfig.yaml"}

@@ -292,6 +292,7 @@ func TestBadConfiguration(t *testing.T) {
 		p := providers.GitHub("id", "", providers.WithPKCE(false))
 		_, err := p.Begin(context.Background(), providers.Begin{State: state, Verifier: verifier, RedirectURL: redirectURL})
 		require.ErrorIs(t, err, providers.ErrConfig)
+		require.ErrorIs(t, err, providers.ErrNoSecret)
 	})
 }
 

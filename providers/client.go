@@ -139,7 +139,7 @@ func (p *client) usable(pkceVerifier string) error {
 		return p.bad
 	}
 	if p.config.Secret == "" && p.spec.secret == nil && (p.spec.NoPKCE || pkceVerifier == "") {
-		return &Error{Provider: p.spec.Name, Kind: ErrConfig, Cause: errors.New("missing OAuth secret")}
+		return &Error{Provider: p.spec.Name, Kind: ErrConfig, Cause: ErrNoSecret}
 	}
 	return nil
 }

@@ -44,7 +44,7 @@ func twitter(c Config) Provider {
 	case c.clientID() == "":
 		err = errors.New("client id is missing")
 	case c.Secret == "":
-		err = errors.New("missing OAuth secret")
+		err = ErrNoSecret
 	}
 	if err != nil {
 		return broken("twitter", err)

@@ -55,10 +55,14 @@ func (d *Dialect) depart(r *http.Request) (external.Departure, error) {
 	if err != nil {
 		return external.Departure{}, err
 	}
-	return d.External.Begin(r.Context(), external.Request{
+	to, err := d.External.Begin(r.Context(), external.Request{
 		Kind: session.Keel, Callback: "/callback/" + p.path(), Audience: d.Audience,
 		Provider: p.path(), RedirectTo: landing, Challenge: challenge,
 	})
+	if errors.Is(err, providers.ErrNoSecret) {
+		err = errNoSecret(p.Name)
+	}
+	return to, err
 }
 
 // challengeOf reads a challenge, if there is one. A plain one protects from nothing.
