@@ -277,6 +277,18 @@ func TestKeelProviderFails(t *testing.T) {
 		h.idp.set(func() { h.idp.grant = map[string]any{"access_token": nil} })
 		h.failed("access_denied", exchangeText)
 	})
+	t.Run("access token ends at once", func(t *testing.T) {
+		for _, answer := range []any{-1, 10, "10"} {
+			h := openHarbour(t, nil)
+			h.idp.set(func() { h.idp.grant = map[string]any{"expires_in": answer} })
+			h.failed("access_denied", "access token is not valid or has expired")
+		}
+		for _, answer := range []any{nil, 0, 11} {
+			h := openHarbour(t, nil)
+			h.idp.set(func() { h.idp.grant = map[string]any{"expires_in": answer} })
+			require.NotEmpty(t, h.signIn(newSailor(t), "").Get("code"))
+		}
+	})
 	t.Run("no id token", func(t *testing.T) {
 		h := openHarbour(t, nil)
 		h.idp.set(func() { h.idp.grant = map[string]any{"id_token": nil} })

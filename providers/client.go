@@ -303,7 +303,7 @@ func (p *client) identify(ctx context.Context, l *login) (Identity, error) {
 		return Identity{}, err
 	}
 	id.AccessToken, id.RefreshToken = l.token.AccessToken, l.token.RefreshToken
-	id.IDToken, id.ExpiresAt = l.rawIDToken(), l.token.Expiry
+	id.IDToken, id.ExpiresAt = l.rawIDToken(), l.ends()
 	return id, nil
 }
 

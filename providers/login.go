@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"io"
+	"math"
 	"net/http"
 	"strings"
+	"time"
 
 	"golang.org/x/oauth2"
 
@@ -76,6 +78,18 @@ func (p *client) exchangeError(err error) error {
 func (l *login) rawIDToken() string {
 	raw, _ := l.token.Extra("id_token").(string)
 	return raw
+}
+
+// ends is when the access token ends by our clock, zero if the answer doesn't say.
+func (l *login) ends() time.Time {
+	seconds := l.token.ExpiresIn
+	if n, ok := l.token.Extra("expires_in").(int64); ok { // of a form
+		seconds = n
+	}
+	if seconds == 0 {
+		return time.Time{}
+	}
+	return l.reach().now().Add(time.Duration(min(seconds, math.MaxInt32)) * time.Second)
 }
 
 // nonce is the nonce that was sent.

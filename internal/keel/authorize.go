@@ -157,6 +157,8 @@ func journeyError(err error) (e refusal, ok bool) {
 		return refusal{code: accessDenied, text: "provider error: " + refused.Code + ". " + refused.Description}, true
 	case errors.Is(err, external.ErrClaims):
 		return refusal{code: serverError, text: "insufficient claims on id_token"}, true
+	case errors.Is(err, external.ErrEnded):
+		return refusal{code: accessDenied, text: "access token is not valid or has expired"}, true
 	case errors.As(err, &provider):
 		return providerError(provider)
 	case !errors.As(err, &f):
