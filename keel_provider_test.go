@@ -1,8 +1,10 @@
 package auth_test
 
 import (
+	"context"
 	"crypto/rand"
 	"crypto/rsa"
+	"errors"
 	"net/http"
 	"net/url"
 	"strings"
@@ -13,6 +15,7 @@ import (
 
 	"github.com/truekeel/auth"
 	"github.com/truekeel/auth/providers"
+	"github.com/truekeel/auth/providers/providertest"
 	"github.com/truekeel/auth/store"
 )
 
@@ -571,4 +574,49 @@ func TestKeelHooksBehindProviders(t *testing.T) {
 	require.Equal(t, []string{"created", "authenticated"}, order)
 	h.signIn(newSailor(t), "")
 	require.Len(t, order, 2)
+
+	failing := openHarbour(t, func(_ *harbour, k *auth.Keel) {
+		k.AfterIdentityCreated = func(context.Context, auth.Account, *http.Request) error { return errors.New("the hook says no") }
+	})
+	resp, body := newSailor(t).do("POST", failing.url+"/authorize/my_oidc")
+	require.Equal(t, http.StatusInternalServerError, resp.StatusCode)
+	require.Equal(t, "null", body)
+	require.Equal(t, 1, failing.users(), "what was stored stays")
+	require.NotEmpty(t, failing.signIn(newSailor(t), "").Get("code"))
+}
+
+// TestKeelProviderTypes: each type leads to its own provider and back.
+func TestKeelProviderTypes(t *testing.T) {
+	for kind, c := range map[string]struct {
+		authorize, token, issuer, scope string
+		pkce                            bool
+	}{
+		"google":   {"https://accounts.google.com/o/oauth2/v2/auth", "https://oauth2.googleapis.com/token", "https://accounts.google.com", "openid profile email", true},
+		"facebook": {"https://www.facebook.com/v22.0/dialog/oauth", "https://graph.facebook.com/v22.0/oauth/access_token", "https://www.facebook.com", "openid email", true},
+		"gitlab":   {"https://gitlab.com/oauth/authorize", "https://gitlab.com/oauth/token", "https://gitlab.com", "openid profile email", true},
+		"slack":    {"https://slack.com/openid/connect/authorize", "https://slack.com/api/openid.connect.token", "https://slack.com", "openid profile email", false},
+	} {
+		t.Run(kind, func(t *testing.T) {
+			var d *door
+			server := providertest.New(providertest.Fixture{
+				Authorize: c.authorize, Token: providertest.TokenEndpoint{URL: c.token, Auth: "body"}, Issuer: c.issuer, Lenient: true,
+				People: []providertest.Person{{IDToken: map[string]any{"sub": "kel"}}},
+			}, providertest.Options{Now: func() time.Time { return d.Clock.Now() }})
+			d = openKeel(t, auth.Keel{
+				RedirectURL: "https://app.example.com/in", Providers: []auth.KeelProvider{{Type: kind, Name: "mine", ClientID: providertest.ClientID}},
+				Secrets: secretsOf(map[string]string{"AUTH_PROVIDER_SECRET_MINE": providertest.ClientSecret}),
+			}, auth.WithHTTPClient(server.Client()))
+			left := d.send("GET", "/authorize/mine", nil).want(http.StatusFound, nil)
+			page, err := url.Parse(left.Header.Get("Location"))
+			require.NoError(t, err)
+			require.Equal(t, c.scope, page.Query().Get("scope"))
+			require.Equal(t, c.pkce, page.Query().Has("code_challenge"))
+			back, err := server.Visit(page.String(), 0)
+			require.NoError(t, err)
+			landed := d.send("GET", "/callback/mine?"+back.Encode(), nil, header{"Cookie", strings.SplitN(left.Header.Get("Set-Cookie"), ";", 2)[0]})
+			require.Contains(t, landed.Header.Get("Location"), "https://app.example.com/in?code=")
+			require.Empty(t, server.Problems())
+			require.Equal(t, c.issuer, d.onlyUser().Identities[0].Issuer)
+		})
+	}
 }
