@@ -255,7 +255,14 @@ func TestUnlink(t *testing.T) {
 		w, token, own, _ := setup(t, "work@example.com")
 		w.post("/recover", map[string]any{"email": "ada@example.com"}).want(http.StatusOK, nil)
 		recovery := w.LastMail("ada@example.com")
+		w.Clock.Advance(2 * time.Minute)
+		verifier, asked := pkcePair()
+		w.post("/magiclink", map[string]any{"email": "ada@example.com", "code_challenge": asked.Get("code_challenge"), "code_challenge_method": "s256"}).want(http.StatusOK, nil)
+		opened := w.send("POST", "/verify", mustParse(t, w.LastMail("ada@example.com").Link()).RawQuery, header{"Content-Type", formBody})
+		code := mustQuery(t, opened.Header.Get("Location"), "code")
+		require.NotEmpty(t, code)
 		w.send("DELETE", "/user/identities/"+own.ID.String(), nil, bearer(token)).want(http.StatusOK, nil)
+		w.post("/token?grant_type=pkce", map[string]any{"auth_code": code, "code_verifier": verifier}).wantFault(http.StatusNotFound, "flow_state_not_found")
 		u := w.user("work@example.com")
 		require.Equal(t, own.UserID, u.ID)
 		require.NotZero(t, u.EmailConfirmedAt)
@@ -303,7 +310,12 @@ func TestUnlink(t *testing.T) {
 
 func mustQuery(t testing.TB, raw, key string) string {
 	t.Helper()
+	return mustParse(t, raw).Query().Get(key)
+}
+
+func mustParse(t testing.TB, raw string) *url.URL {
+	t.Helper()
 	u, err := url.Parse(raw)
 	require.NoError(t, err)
-	return u.Query().Get(key)
+	return u
 }

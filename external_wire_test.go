@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -170,13 +171,34 @@ func TestWireOtherProvidersToken(t *testing.T) {
 	require.Equal(t, census{1, 1, 1}, w.count())
 }
 
+// TestWireSharedIssuer: two clients of one issuer are two providers. A token that comes
+// with its issuer alone is that one's for which it was made, whatever they are called.
+func TestWireSharedIssuer(t *testing.T) {
+	p := authtest.NewIdP(t, "mine")
+	var all []providers.Provider
+	for _, name := range []string{"alpha", "omega"} {
+		all = append(all, providers.OIDC(name, p.Server.Issuer(), "client of "+name, "secret", providers.WithInternal()))
+	}
+	w := &town{store: fresh(t)}
+	w.door = open(t, auth.WithStore(w.store), p.Option(), auth.WithProvider(all...))
+	token := p.Server.Mint(0, "", "", providertest.Sound)
+	for range 8 {
+		w.native(map[string]any{"client_id": "x", "issuer": p.Server.Issuer(), "id_token": token}).want(http.StatusOK, nil)
+	}
+	require.Equal(t, "mine", w.identities(w.user("ann@example.com").ID)[0].Provider)
+	w.unchanged(func() {
+		w.native(map[string]any{"client_id": "x", "issuer": p.Server.Issuer(), "id_token": p.Server.Mint(0, "", "", providertest.ForeignAudience)}).
+			oauthError("invalid request", "Unacceptable audience in id_token: [somebody-else]")
+	})
+}
+
 // TestWireTrouble: a provider's addresses misbehave in every way; the browser is told,
 // nothing is written, and other providers are as good as before.
 func TestWireTrouble(t *testing.T) {
 	sick, well := authtest.NewIdP(t, "sick"), authtest.NewIdP(t, "well")
 	s := fresh(t)
 	w := &town{store: s}
-	key := auth.WithEncryptionKey(make([]byte, 32))
+	key := auth.WithEncryptionKey([]byte(strings.Repeat("key ", 8)))
 	w.door = open(t, auth.WithStore(s), key, sick.Option(), well.Option())
 	b := w.browser()
 	b.leave(url.Values{"provider": {"sick"}}) // discovered

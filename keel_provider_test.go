@@ -561,6 +561,8 @@ func TestKeelProviderSettings(t *testing.T) {
 	require.ErrorContains(t, err, "leave it out of one")
 	_, err = auth.New(auth.WithKeel(auth.Keel{Claims: map[string]string{"x": ""}}))
 	require.ErrorContains(t, err, "Claims")
+	_, err = auth.New(auth.WithKeel(auth.Keel{Claims: map[string]string{"a": "team", "b": "team"}}))
+	require.ErrorContains(t, err, `"a" and "b" are both kept as "team"`)
 }
 
 // TestKeelHooksBehindProviders: an account that a callback makes is announced there, the
