@@ -290,6 +290,28 @@ func TestLinkedAddressNeedsProof(t *testing.T) {
 	require.Len(t, w.identities(eve.User.ID), 4)
 }
 
+// TestLinkedAddressOfUnproved: an identity of an account that has proved nothing itself
+// draws nobody in, nor does one of another audience.
+func TestLinkedAddressOfUnproved(t *testing.T) {
+	t.Run("unproved", func(t *testing.T) {
+		w := openTown(t, auth.WithManualLinking(true), auth.WithUnconfirmedSignIn(true))
+		w.squat("eve@example.com")
+		b := w.browser()
+		b.backAs(b.linking(w.signIn("eve@example.com").AccessToken, url.Values{}), "e1", "ada@example.com", true)
+		require.Len(t, w.identities(w.user("eve@example.com").ID), 2)
+		b.wantIn(b.in(w.umb, w.umb.someone("a", "ada@example.com", true)))
+		require.NotEqual(t, w.user("eve@example.com").ID, w.user("ada@example.com").ID)
+	})
+	t.Run("another audience", func(t *testing.T) {
+		w := openTown(t, auth.WithAudiences("staff"))
+		b := w.browser()
+		state := b.leave(url.Values{"provider": {"acme"}}, header{"X-JWT-AUD", "staff"}).Query().Get("state")
+		b.wantIn(b.backAs(state, "1", "ada@example.com", true))
+		b.wantIn(b.in(w.umb, w.umb.someone("1", "ada@example.com", true)))
+		require.Equal(t, census{2, 2, 2}, w.count())
+	})
+}
+
 func TestInviteByProvider(t *testing.T) {
 	setup := func(t *testing.T) (*town, string) {
 		w := openTown(t, auth.WithSiteURL("http://localhost:3000"), auth.WithSignUp(false))

@@ -276,6 +276,18 @@ func TestUnlink(t *testing.T) {
 		w.send("DELETE", "/user/identities/"+own.ID.String(), nil, bearer(token)).want(http.StatusOK, nil)
 		require.Equal(t, own.UserID, w.user("ada@example.com").ID)
 	})
+	t.Run("the own address, what is left is not verified", func(t *testing.T) {
+		w := openTown(t, auth.WithManualLinking(true))
+		in := w.signUp("ada@example.com")
+		b := w.browser()
+		b.wantIn(b.backAs(b.linking(in.AccessToken, url.Values{}), "1", "work@example.com", false))
+		for _, i := range w.identities(w.user("ada@example.com").ID) {
+			if i.Provider == "email" {
+				w.send("DELETE", "/user/identities/"+i.ID.String(), nil, bearer(in.AccessToken)).want(http.StatusOK, nil)
+			}
+		}
+		require.Zero(t, w.user("work@example.com").EmailConfirmedAt, "nobody has proved it")
+	})
 	t.Run("the own address, what is left is another's", func(t *testing.T) {
 		w, token, own, _ := setup(t, "work@example.com")
 		w.User("work@example.com")

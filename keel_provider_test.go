@@ -373,7 +373,9 @@ func TestKeelRedirectURI(t *testing.T) {
 // TestKeelState: a way back is good once, in the browser that began it, for the provider
 // to which it led.
 func TestKeelState(t *testing.T) {
-	h := openHarbour(t, nil)
+	h := openHarbour(t, func(h *harbour, k *auth.Keel) {
+		k.Providers = append(k.Providers, auth.KeelProvider{Type: "oidc", Name: "other", ClientID: stubClient, IssuerURL: h.idp.URL, Internal: true})
+	})
 	begin := func() (cookie header, state string) {
 		a := h.send("GET", "/authorize/my_oidc", nil)
 		require.Equal(t, http.StatusFound, a.Status)
@@ -406,6 +408,7 @@ func TestKeelState(t *testing.T) {
 	denied(h.send("GET", "/callback/my_oidc?code=x&state=y", nil, cookie))
 	denied(h.send("GET", "/callback/my_oidc?code=x&state="+state, nil))
 	denied(h.send("GET", "/callback/my_oidc?code=x&state="+state, nil, other))
+	denied(h.send("GET", "/callback/other?code=x&state="+state, nil, cookie))
 	null(h.send("GET", "/callback/unknown?code=x&state="+state, nil, cookie))
 	null(h.send("GET", "/callback/my_oidc/oops?code=x&state="+state, nil, cookie))
 
