@@ -71,6 +71,17 @@ func TestManualLinking(t *testing.T) {
 	})
 	b.wantIn(b.in(w.acme, w.acme.someone("1", "other@example.com", false)))
 
+	t.Run("an invitation isn't accepted on the way", func(t *testing.T) {
+		w := openTown(t, auth.WithManualLinking(true), auth.WithSiteURL("http://localhost:3000"))
+		ada := w.User("ada@example.com")
+		_, err := w.Auth.Users().Invite(t.Context(), auth.Invitation{Email: "guest@example.com"})
+		require.NoError(t, err)
+		token := mustQuery(t, w.LastMail("guest@example.com").Link(), "token")
+		b := w.browser()
+		b.wantIn(b.backAs(b.linking(ada.AccessToken, url.Values{"invite_token": {token}}), "1", "guest@example.com", true))
+		require.Len(t, w.identities(ada.User.ID), 2)
+		require.Zero(t, w.user("guest@example.com").EmailConfirmedAt)
+	})
 	t.Run("the user goes on the way", func(t *testing.T) {
 		gone := w.User("gone@example.com")
 		state := b.linking(gone.AccessToken, url.Values{})
