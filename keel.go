@@ -95,7 +95,7 @@ func (k Keel) check() error {
 			return errors.New("a claim in Claims, or its name, is empty")
 		}
 		if twin, twice := claims[field]; twice {
-			return fmt.Errorf("Claims: %q and %q are both kept as %q", twin, claim, field)
+			return fmt.Errorf("claims %q and %q are both kept as %q", twin, claim, field)
 		}
 		claims[field] = claim
 	}
