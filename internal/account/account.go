@@ -46,8 +46,8 @@ type Config struct {
 	Audience  string
 	// AutoConfirm lets an anonymous user take an address at once.
 	AutoConfirm bool
-	// PhoneOff leaves everybody's number as it is; PhoneAutoConfirm takes a new one
-	// without proof.
+	// PhoneOff leaves everybody's number as it is and sends no messages;
+	// PhoneAutoConfirm takes a new number without proof.
 	PhoneOff         bool
 	PhoneAutoConfirm bool
 	// AskNonce asks for a nonce when a password is changed in a session older
@@ -69,6 +69,15 @@ func New(c Config) *Flow { return &Flow{c} }
 type Caller struct {
 	User    store.User
 	Session store.Session
+}
+
+// there is the error of reading the caller again, within a transaction: he may be gone
+// since his token was checked.
+func there(u store.User, err error) error {
+	if errors.Is(err, store.ErrNotFound) || err == nil && !u.DeletedAt.IsZero() {
+		return session.ErrGone
+	}
+	return err
 }
 
 // Get reads the caller's account.
@@ -316,10 +325,7 @@ type edit struct {
 func (e *edit) run(ctx context.Context, tx store.Store) error {
 	e.sent, e.text = nil, text.Sent{}
 	acc, err := e.Accounts.Load(ctx, tx, e.caller.User.ID)
-	if errors.Is(err, store.ErrNotFound) {
-		return fault.New(fault.UserNotFound, "User from sub claim in JWT does not exist")
-	}
-	if err != nil {
+	if err := there(acc.User, err); err != nil {
 		return err
 	}
 	e.account = acc
@@ -416,6 +422,8 @@ func (f *Flow) Reauthenticate(ctx context.Context, c Caller) (receipt string, er
 		return "", errVerifyEmail
 	case u.Email != "":
 		return "", f.reauthenticateByMail(ctx, c)
+	case f.PhoneOff:
+		return "", errPhoneOff
 	case u.PhoneConfirmedAt.IsZero():
 		return "", errVerifyNumber
 	default:
@@ -430,7 +438,7 @@ func (f *Flow) reauthenticateByMail(ctx context.Context, c Caller) error {
 	var sent post.Sent
 	err := f.Store.Tx(ctx, func(tx store.Store) error {
 		u, err := tx.User(ctx, c.User.ID)
-		if err != nil {
+		if err := there(u, err); err != nil {
 			return err
 		}
 		wait, err := f.Post.TooSoon(ctx, tx, mail.Reauthentication, u.Email)

@@ -209,6 +209,9 @@ func methods(amr []store.AMR) []tokens.AMR {
 	return out
 }
 
+// ErrGone is the answer to the token of a user who is gone.
+var ErrGone = fault.New(fault.UserNotFound, "User from sub claim in JWT does not exist")
+
 // Check reads the user and the session that a verified token speaks of, and refuses
 // where one of them no longer stands. The session is zero for a token without one.
 func (s *Sessions) Check(ctx context.Context, c *tokens.Claims) (store.User, store.Session, error) {
@@ -218,7 +221,7 @@ func (s *Sessions) Check(ctx context.Context, c *tokens.Claims) (store.User, sto
 	}
 	u, err := s.Store.User(ctx, id)
 	if errors.Is(err, store.ErrNotFound) {
-		return u, store.Session{}, fault.New(fault.UserNotFound, "User from sub claim in JWT does not exist")
+		return u, store.Session{}, ErrGone
 	}
 	if err != nil {
 		return u, store.Session{}, err
@@ -231,7 +234,7 @@ func (s *Sessions) Check(ctx context.Context, c *tokens.Claims) (store.User, sto
 		return u, row, ErrBanned
 	}
 	if !u.DeletedAt.IsZero() {
-		return u, row, fault.New(fault.UserNotFound, "User from sub claim in JWT does not exist")
+		return u, row, ErrGone
 	}
 	return u, row, nil
 }
