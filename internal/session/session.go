@@ -126,9 +126,10 @@ func (s *Sessions) StartAs(ctx context.Context, tx store.Store, t *host.Talk, ki
 	return st, nil
 }
 
-// claim asks the host for the claims of a session, unless the talk is nil.
+// claim asks the host for the claims of a session, unless the talk is nil or the host has
+// none to give.
 func (s *Sessions) claim(t *host.Talk, u store.User, st *Started) error {
-	if t == nil {
+	if t == nil || s.Host == nil || s.Host.Claims == nil {
 		return nil
 	}
 	c, err := s.claims(u, st.Session)
