@@ -48,6 +48,7 @@ func TestSignUpBehindASignInVouchesForNothing(t *testing.T) {
 
 	// Once nobody waits any more, a sign-up's code is its own.
 	d.post("/otp", map[string]any{"phone": phone(2)}).want(http.StatusOK, nil)
+	d.Deliver() // before its code ends
 	d.Clock.Advance(time.Hour)
 	d.post("/signup", map[string]any{"phone": phone(2), "password": goodPassword}).want(http.StatusOK, nil)
 	d.bySMS("sms", phone(2), d.LastSMS(phone(2)).Code).want(http.StatusOK, nil)
