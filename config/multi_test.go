@@ -32,3 +32,18 @@ func TestWhatInstancesHaveOfTheServer(t *testing.T) {
 	require.Equal(t, 12, one.Password.MinLength)
 	require.Equal(t, "X-Request-ID", one.API.RequestIDHeader)
 }
+
+func TestFindingsOfManyInstances(t *testing.T) {
+	const on, token, encrypt = "GOTRUE_MULTIINSTANCEMODE=true", "GOTRUE_OPERATOR_TOKEN=0123456789abcdef0123456789abcdef", "GOTRUE_SECURITY_DATABASE_ENCRYPTION_ENCRYPT"
+	fs := findings(t, on)
+	require.Len(t, fs, 1)
+	require.Equal(t, "GOTRUE_OPERATOR_TOKEN", fs[0].Key)
+	for _, database := range []string{"DATABASE_URL=postgres://localhost/x", "DATABASE_URL=mysql://localhost/x"} {
+		fs = findings(t, on, token, database)
+		require.Len(t, fs, 1)
+		require.Equal(t, encrypt, fs[0].Key)
+		parse(t, on, token, database, encrypt+"=true", encrypt+"ION_KEY=MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY")
+		parse(t, database)
+	}
+	parse(t, on, token)
+}
