@@ -2,6 +2,7 @@ package auth_test
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -337,7 +338,33 @@ func TestInviteByProvider(t *testing.T) {
 		require.Equal(t, "blue", u.UserMetadata.String("team"))
 		require.Equal(t, "Name of 1", u.UserMetadata.String("name"))
 		require.Equal(t, census{1, 1, 1}, w.count())
+		require.Equal(t, []string{"user_invited", "invite_accepted acme", "user_signedup acme"}, w.audited())
 		w.send("GET", "/authorize?provider=acme&invite_token="+token, nil).wantFault(http.StatusNotFound, "user_not_found")
+	})
+	t.Run("by several at once", func(t *testing.T) {
+		w, token := setup(t)
+		type guest struct {
+			*browser
+			back url.Values
+		}
+		guests := make(chan guest, 6)
+		for n := range cap(guests) {
+			b, code := w.browser(), fmt.Sprint("c", n)
+			state := b.leave(url.Values{"provider": {"acme"}, "invite_token": {token}}).Query().Get("state")
+			w.acme.knows(code, w.acme.someone(fmt.Sprint(n), "ada@example.com", false))
+			guests <- guest{b, url.Values{"state": {state}, "code": {code}}}
+		}
+		won := inParallel(t, cap(guests), cap(guests), func() bool {
+			g := <-guests
+			landed := g.comeBack(g.back)
+			if fragmentOf(landed).Get("access_token") != "" {
+				return true
+			}
+			g.wantOut(landed, "server_error", "invite_not_found")
+			return false
+		})
+		require.Equal(t, 1, won)
+		require.Equal(t, census{1, 1, 1}, w.count())
 	})
 	t.Run("by another address", func(t *testing.T) {
 		w, token := setup(t)

@@ -437,9 +437,10 @@ func WithLinkPath(kind mail.Kind, p string) Option {
 }
 
 // WithSyncDelivery sends a mail before the request is answered, and answers 500 if it
-// can't be sent; the account then stays as it was. How long an answer takes, and whether
-// it is an error, then tells whether an address has an account. Default: mails are sent
-// after the answer, and again until they are accepted.
+// can't be sent. It isn't tried again then: an account that was made is there, unconfirmed,
+// and the mail may be asked for anew at once. How long an answer takes, and whether it is
+// an error, tells whether an address has an account. Default: mails are sent after the
+// answer, and again until they are accepted.
 func WithSyncDelivery() Option {
 	return named("WithSyncDelivery", func(c *settings) error { c.sync = true; return nil })
 }

@@ -2,6 +2,7 @@ package auth_test
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"sync/atomic"
 	"testing"
@@ -82,6 +83,25 @@ func TestReauthenticateRefuses(t *testing.T) {
 	a := d.send(http.MethodGet, "/reauthenticate", nil, bearer(in.AccessToken)).wantFault(http.StatusUnprocessableEntity, "email_not_confirmed")
 	require.Equal(t, "Please verify your email first.", a.object()["msg"])
 	d.post("/reauthenticate", nil, bearer(in.AccessToken)).wantFault(http.StatusMethodNotAllowed, "method_not_allowed")
+}
+
+// One nonce changes one password, whoever else presents it at the time.
+func TestReauthenticationNonceOnceAtOnce(t *testing.T) {
+	d := open(t, auth.WithReauthentication(true), auth.WithAccessTokenLifetime(72*time.Hour))
+	in := d.signUp("ada@example.com")
+	d.Clock.Advance(25 * time.Hour)
+	d.send(http.MethodGet, "/reauthenticate", nil, bearer(in.AccessToken)).want(http.StatusOK, nil)
+	code := d.LastMail("ada@example.com").Code()
+	var n atomic.Int64
+	won := inParallel(t, 6, 6, func() bool {
+		body := map[string]any{"password": fmt.Sprintf("good password number %d", n.Add(1)), "nonce": code}
+		a := d.send(http.MethodPut, "/user", body, bearer(in.AccessToken))
+		if a.Status != http.StatusOK {
+			a.wantFault(http.StatusUnprocessableEntity, "reauthentication_not_valid")
+		}
+		return a.Status == http.StatusOK
+	})
+	require.Equal(t, 1, won)
 }
 
 // forestalled is a store before whose next transaction something happens.
