@@ -53,25 +53,26 @@ type Auth struct {
 	set   settings
 	where place.Place // configured; zero if not
 
-	store    store.Store
-	joiner   store.Joiner // nil if the store can't
-	box      *seal.Box
-	keyring  *tokens.Keyring
-	verifier *tokens.Verifier
-	hasher   *password.Hasher
-	outbox   *outbox.Outbox
-	carrier  *text.Carrier // of messages to phones
-	events   *events.Log
-	cleaner  *clean.Cleaner
-	sessions *session.Sessions
-	callers  *caller.Reader
-	inbox    *mail.Mailbox // nil unless mails are kept for development
-	inboxKey string
-	users    *Users
-	remote   remoteHooks
-	webhook  *seedhook.Webhook // nil if there is none
-	gotrue   *gotrue.Dialect
-	keel     *keel.Dialect
+	store     store.Store
+	joiner    store.Joiner    // nil if the store can't
+	functions store.Functions // nil if its database has none
+	box       *seal.Box
+	keyring   *tokens.Keyring
+	verifier  *tokens.Verifier
+	hasher    *password.Hasher
+	outbox    *outbox.Outbox
+	carrier   *text.Carrier // of messages to phones
+	events    *events.Log
+	cleaner   *clean.Cleaner
+	sessions  *session.Sessions
+	callers   *caller.Reader
+	inbox     *mail.Mailbox // nil unless mails are kept for development
+	inboxKey  string
+	users     *Users
+	remote    remoteHooks
+	webhook   *seedhook.Webhook // nil if there is none
+	gotrue    *gotrue.Dialect
+	keel      *keel.Dialect
 
 	closing sync.Mutex
 	closers []func(context.Context) error // guarded by closing once New has returned

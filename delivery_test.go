@@ -219,6 +219,26 @@ func TestSyncDelivery(t *testing.T) {
 	}
 }
 
+// A server that takes the mail and says nothing is waited for as long as the mailer has
+// patience, then it is as one that refuses.
+func TestSyncDeliveryToASlowServer(t *testing.T) {
+	server := smtptest.New(t)
+	smtp := mail.SMTP{Host: server.Host(), Port: server.Port(), From: "auth@example.com", Timeout: 3 * time.Second}
+	d := open(t, auth.WithSyncDelivery(), auth.WithMailer(smtp))
+	release := make(chan struct{})
+	server.Behave(smtptest.Behaviour{Data: func(net.Conn) error { <-release; return errors.New("too late") }})
+	a := d.post("/signup", map[string]any{"email": "ada@example.com", "password": goodPassword}).wantFault(http.StatusInternalServerError, "unexpected_failure")
+	require.Equal(t, "Error sending confirmation email", a.object()["msg"])
+	require.True(t, d.account("ada@example.com").EmailConfirmedAt.IsZero())
+	close(release)
+	server.Behave(smtptest.Behaviour{})
+	d.Clock.Advance(2 * time.Minute)
+	d.attempt()
+	require.Empty(t, server.Received(), "nothing is left that would go out later")
+	d.post("/resend", map[string]any{"type": "signup", "email": "ada@example.com"}).want(http.StatusOK, nil)
+	require.Len(t, server.Received(), 1)
+}
+
 // The account is there, unconfirmed, and doesn't say that a mail was sent.
 func TestSyncDeliveryLeavesAConsistentAccount(t *testing.T) {
 	s := fresh(t)

@@ -2,12 +2,14 @@ package auth_test
 
 import (
 	"context"
+	"encoding/json"
 	"net/http"
 	"net/url"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/golang-jwt/jwt/v5"
 	"github.com/stretchr/testify/require"
 
 	"github.com/truekeel/auth"
@@ -362,4 +364,31 @@ func TestKeelAccessToken(t *testing.T) {
 	d.Clock.Advance(6 * time.Minute)
 	status, _ = ask()
 	require.Equal(t, http.StatusUnauthorized, status)
+}
+
+// TestKeelTokenAtTheHostsRoutes: the host's own API tells apart who brings no token, who
+// brings none of ours, and whose account is gone.
+func TestKeelTokenAtTheHostsRoutes(t *testing.T) {
+	d := openKeel(t, auth.Keel{})
+	g := d.json("/token", passwordOf("user@example.com")).granted(true)
+	app := d.Auth.RequireActiveSession(http.HandlerFunc(who))
+	require.Equal(t, "user@example.com", visit(app, bearer(g.AccessToken)).Body.String())
+	shared := jwt.NewWithClaims(jwt.SigningMethodHS256, jwt.MapClaims(claims(t, g.AccessToken)))
+	forged, err := shared.SignedString([]byte("a secret that is long enough for HS256"))
+	require.NoError(t, err)
+	denied := func(code string, headers ...header) {
+		t.Helper()
+		w := visit(app, headers...)
+		require.Equal(t, http.StatusUnauthorized, w.Code)
+		var body struct{ Code, Message string }
+		require.NoError(t, json.Unmarshal(w.Body.Bytes(), &body))
+		require.Equal(t, code, body.Code)
+		require.NotEmpty(t, body.Message)
+	}
+	denied("no_authorization")
+	denied("no_authorization", header{"Authorization", g.AccessToken})
+	denied("bad_jwt", bearer("whoops"))
+	denied("bad_jwt", bearer(forged))
+	require.NoError(t, d.Auth.Users().Delete(t.Context(), d.onlyUser().ID))
+	denied("user_not_found", bearer(g.AccessToken))
 }

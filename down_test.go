@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -17,21 +18,27 @@ import (
 
 var errDisk = errors.New("the disk is full of secrets")
 
-// While the store fails no route says that something was done: it asks to come again
-// where that helps, and says in its log alone what is wrong.
-func TestEveryRouteWithAFailingStore(t *testing.T) {
-	faults := []struct {
-		name   string
-		fault  storeFault
-		status int
-		code   string
-	}{
+// failure is a way in which a store fails, with the answer to it.
+type failure struct {
+	name   string
+	fault  storeFault
+	status int
+	code   string
+}
+
+func failures() []failure {
+	return []failure{
 		{"down", storeFault{err: fmt.Errorf("%w: %w", store.ErrUnavailable, errDisk)}, http.StatusServiceUnavailable, "service_unavailable"},
 		{"broken", storeFault{err: errDisk}, http.StatusInternalServerError, "unexpected_failure"},
 		{"down for writes", storeFault{err: store.ErrUnavailable, readsOK: true}, http.StatusServiceUnavailable, "service_unavailable"},
 		{"down at commit", storeFault{err: store.ErrUnavailable, readsOK: true, atCommit: true}, http.StatusServiceUnavailable, "service_unavailable"},
 	}
-	for _, f := range faults {
+}
+
+// While the store fails no route says that something was done: it asks to come again
+// where that helps, and says in its log alone what is wrong.
+func TestEveryRouteWithAFailingStore(t *testing.T) {
+	for _, f := range failures() {
 		t.Run(f.name, func(t *testing.T) {
 			s := tap(t)
 			acme := newIdP("acme")
@@ -103,10 +110,75 @@ func TestEveryRouteWithAFailingStore(t *testing.T) {
 			s.heal()
 			for _, r := range routes(t) {
 				if r.path == "/authorize" || r.path == "/callback" {
-					continue // the way to a provider and back is tested apart
+					continue // see TestProviderWithAFailingStore
 				}
 				require.True(t, asked[r.method+" "+r.path], "%s %s wasn't asked", r.method, r.path)
 			}
+		})
+	}
+}
+
+// The same of Keel's endpoints: a token that could not be revoked isn't said to be.
+func TestKeelWithAFailingStore(t *testing.T) {
+	for _, f := range failures() {
+		t.Run(f.name, func(t *testing.T) {
+			s := tap(t)
+			d := openKeel(t, auth.Keel{RedirectURL: "https://app.example.com/in"}, auth.WithStore(s), auth.WithProvider(newIdP("acme")))
+			g := d.json("/token", passwordOf("user@example.com")).granted(true)
+			failing := func(send func() answer) answer {
+				s.fail(f.fault)
+				defer s.heal()
+				a := send()
+				require.Equal(t, f.status, a.Status, "%s", a.Body)
+				require.Equal(t, jsonBody, a.Header.Get("Content-Type"))
+				require.NotContains(t, string(a.Body), "disk")
+				if f.status == http.StatusInternalServerError {
+					require.Equal(t, "null", string(a.Body))
+					return a
+				}
+				require.Equal(t, "temporarily_unavailable", a.object()["error"])
+				require.NotEmpty(t, a.Header.Get("Retry-After"))
+				return a
+			}
+			refresh := fieldsOf{"grant_type": "refresh_token", "refresh_token": g.RefreshToken}
+			failing(func() answer { return d.json("/revoke", fieldsOf{"token": g.RefreshToken}) })
+			failing(func() answer { return d.json("/token", refresh) })
+			failing(func() answer { return d.json("/token", passwordOf("user@example.com")) })
+			failing(func() answer { return d.json("/token", passwordOf("new@example.com")) })
+			if !f.fault.atCommit { // it is one statement, and reads alone
+				failing(func() answer { return d.send("GET", "/authorize/acme", nil) })
+				failing(func() answer { return d.json("/token", fieldsOf{"grant_type": "authorization_code", "code": "x"}) })
+			}
+			d.onlyUser()
+			d.json("/token", refresh).granted(false)
+		})
+	}
+}
+
+// The same of the way to a provider and back.
+func TestProviderWithAFailingStore(t *testing.T) {
+	for _, f := range failures() {
+		t.Run(f.name, func(t *testing.T) {
+			s := tap(t)
+			w := &town{store: s, acme: newIdP("acme"), umb: newIdP("umbrella")}
+			w.door = open(t, auth.WithStore(s), auth.WithProvider(w.acme, w.umb))
+			b := w.browser()
+			if !f.fault.atCommit { // it is one statement
+				s.fail(f.fault)
+				w.send("GET", "/authorize?provider=acme", nil).wantFault(f.status, f.code)
+				s.heal()
+			}
+			state := b.leave(url.Values{"provider": {"acme"}}).Query().Get("state")
+			w.acme.knows("c", w.acme.someone("1", "ada@example.com", true))
+			w.unchanged(func() {
+				s.fail(f.fault)
+				landed := b.comeBack(url.Values{"state": {state}, "code": {"c"}})
+				s.heal()
+				require.Equal(t, f.code, landed.Query().Get("error_code"), "ended at %s", landed)
+				want := map[int]string{http.StatusServiceUnavailable: "temporarily_unavailable", http.StatusInternalServerError: "server_error"}
+				require.Equal(t, want[f.status], landed.Query().Get("error"))
+				require.NotContains(t, landed.String(), "disk")
+			})
 		})
 	}
 }

@@ -150,7 +150,6 @@ func (a *Auth) makeEvents(context.Context) error {
 	}
 	a.events = l
 	a.onClose(l.Close)
-	a.joiner, _ = a.store.(store.Joiner)
 	if l.On() {
 		a.store = l.Watch(a.store)
 	}

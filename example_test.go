@@ -87,13 +87,10 @@ func ExampleWithNISTPasswords() {
 	// <nil>
 }
 
-// inMemory opens an Auth for an example, on a store that goes with the process.
+// inMemory opens an Auth for an example, on a store that goes with it.
 func inMemory(opts ...auth.Option) *auth.Auth {
-	s, err := sqlite.OpenTemp()
-	if err != nil {
-		log.Fatal(err)
-	}
-	return auth.Must(auth.New(append([]auth.Option{auth.WithStore(s)}, opts...)...))
+	temp := auth.WithOpenStore(func(context.Context, *slog.Logger) (store.Store, error) { return sqlite.OpenTemp() })
+	return auth.Must(auth.New(append([]auth.Option{temp}, opts...)...))
 }
 
 // signedIn makes a user for an example and gives an access token of his.

@@ -2,6 +2,7 @@ package auth_test
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -116,6 +117,7 @@ func TestMailsOfOthersDropUnprovedIdentities(t *testing.T) {
 			eve := w.browser()
 			evil := w.acme.someone("eve", "ada@example.com", false)
 			v := eve.wantIn(eve.in(w.acme, evil))
+			verifier, code := eve.coded(evil)
 			w.Deliver()
 			w.Clock.Advance(2 * time.Minute)
 			ask(w)
@@ -127,6 +129,7 @@ func TestMailsOfOthersDropUnprovedIdentities(t *testing.T) {
 
 			w.send("GET", "/user", nil, bearer(v.Get("access_token"))).wantFault(http.StatusForbidden, "session_not_found")
 			w.post("/token?grant_type=refresh_token", map[string]any{"refresh_token": v.Get("refresh_token")}).want(http.StatusBadRequest, nil)
+			w.post("/token?grant_type=pkce", map[string]any{"auth_code": code, "code_verifier": verifier}).wantFault(http.StatusNotFound, "flow_state_not_found")
 			for _, i := range w.identities(w.user("ada@example.com").ID) {
 				require.NotEqual(t, "acme", i.Provider)
 			}
@@ -165,6 +168,42 @@ func TestSquatterIsEvicted(t *testing.T) {
 	w.post("/verify", map[string]any{"type": "email_change", "email": "eve@example.com", "token": change.Code()}).wantFault(http.StatusForbidden, "otp_expired")
 	w.send("GET", "/user", nil, bearer(v.Get("access_token"))).want(http.StatusOK, nil)
 	require.Equal(t, 1, w.mails("ada@example.com")[mail.IdentityLinked], "the owner is told, whatever notifications are on")
+}
+
+// coded goes to acme and comes back as somebody with an authorization code, which isn't
+// redeemed.
+func (b *browser) coded(id providers.Identity) (verifier, code string) {
+	b.t.Helper()
+	verifier, q := pkcePair()
+	q.Set("provider", "acme")
+	state := b.leave(q).Query().Get("state")
+	b.acme.knows("code-"+state, id)
+	code = b.comeBack(url.Values{"state": {state}, "code": {"code-" + state}}).Query().Get("code")
+	require.NotEmpty(b.t, code)
+	return verifier, code
+}
+
+// TestCodesOfTheEvicted: an authorization code that waits for its client is as good as a
+// session, in both dialects.
+func TestCodesOfTheEvicted(t *testing.T) {
+	w := openTown(t, auth.WithUnprovedProviderSignIn(true), auth.WithKeel(auth.Keel{RedirectURL: "https://app.example.com/in"}))
+	eve := w.browser()
+	evil := w.acme.someone("eve", "ada@example.com", false)
+	verifier, code := eve.coded(evil)
+	to, err := eve.do("GET", "/authorize/acme", nil).Location()
+	require.NoError(t, err)
+	w.acme.knows("k", evil)
+	landed, err := eve.do("GET", "/callback/acme?code=k&state="+to.Query().Get("state"), nil).Location()
+	require.NoError(t, err)
+	require.NotEmpty(t, landed.Query().Get("code"))
+
+	ada := w.browser()
+	ada.wantIn(ada.in(w.umb, w.umb.someone("ada", "ada@example.com", true)))
+	w.unchanged(func() {
+		w.post("/token?grant_type=pkce", map[string]any{"auth_code": code, "code_verifier": verifier}).wantFault(http.StatusNotFound, "flow_state_not_found")
+		w.json("/token", fieldsOf{"grant_type": "authorization_code", "code": landed.Query().Get("code")}).wantKeel(keelC2)
+	})
+	require.Equal(t, census{1, 1, 1}, w.count())
 }
 
 // TestOthersAddressIsNotConfirmed: an account that was made with another's address, for
@@ -252,6 +291,28 @@ func TestLinkedAddressNeedsProof(t *testing.T) {
 	require.Len(t, w.identities(eve.User.ID), 4)
 }
 
+// TestLinkedAddressOfUnproved: an identity of an account that has proved nothing itself
+// draws nobody in, nor does one of another audience.
+func TestLinkedAddressOfUnproved(t *testing.T) {
+	t.Run("unproved", func(t *testing.T) {
+		w := openTown(t, auth.WithManualLinking(true), auth.WithUnconfirmedSignIn(true))
+		w.squat("eve@example.com")
+		b := w.browser()
+		b.backAs(b.linking(w.signIn("eve@example.com").AccessToken, url.Values{}), "e1", "ada@example.com", true)
+		require.Len(t, w.identities(w.user("eve@example.com").ID), 2)
+		b.wantIn(b.in(w.umb, w.umb.someone("a", "ada@example.com", true)))
+		require.NotEqual(t, w.user("eve@example.com").ID, w.user("ada@example.com").ID)
+	})
+	t.Run("another audience", func(t *testing.T) {
+		w := openTown(t, auth.WithAudiences("staff"))
+		b := w.browser()
+		state := b.leave(url.Values{"provider": {"acme"}}, header{"X-JWT-AUD", "staff"}).Query().Get("state")
+		b.wantIn(b.backAs(state, "1", "ada@example.com", true))
+		b.wantIn(b.in(w.umb, w.umb.someone("1", "ada@example.com", true)))
+		require.Equal(t, census{2, 2, 2}, w.count())
+	})
+}
+
 func TestInviteByProvider(t *testing.T) {
 	setup := func(t *testing.T) (*town, string) {
 		w := openTown(t, auth.WithSiteURL("http://localhost:3000"), auth.WithSignUp(false))
@@ -277,7 +338,33 @@ func TestInviteByProvider(t *testing.T) {
 		require.Equal(t, "blue", u.UserMetadata.String("team"))
 		require.Equal(t, "Name of 1", u.UserMetadata.String("name"))
 		require.Equal(t, census{1, 1, 1}, w.count())
+		require.Equal(t, []string{"user_invited", "invite_accepted acme", "user_signedup acme"}, w.audited())
 		w.send("GET", "/authorize?provider=acme&invite_token="+token, nil).wantFault(http.StatusNotFound, "user_not_found")
+	})
+	t.Run("by several at once", func(t *testing.T) {
+		w, token := setup(t)
+		type guest struct {
+			*browser
+			back url.Values
+		}
+		guests := make(chan guest, 6)
+		for n := range cap(guests) {
+			b, code := w.browser(), fmt.Sprint("c", n)
+			state := b.leave(url.Values{"provider": {"acme"}, "invite_token": {token}}).Query().Get("state")
+			w.acme.knows(code, w.acme.someone(fmt.Sprint(n), "ada@example.com", false))
+			guests <- guest{b, url.Values{"state": {state}, "code": {code}}}
+		}
+		won := inParallel(t, cap(guests), cap(guests), func() bool {
+			g := <-guests
+			landed := g.comeBack(g.back)
+			if fragmentOf(landed).Get("access_token") != "" {
+				return true
+			}
+			g.wantOut(landed, "server_error", "invite_not_found")
+			return false
+		})
+		require.Equal(t, 1, won)
+		require.Equal(t, census{1, 1, 1}, w.count())
 	})
 	t.Run("by another address", func(t *testing.T) {
 		w, token := setup(t)

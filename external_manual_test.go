@@ -71,6 +71,17 @@ func TestManualLinking(t *testing.T) {
 	})
 	b.wantIn(b.in(w.acme, w.acme.someone("1", "other@example.com", false)))
 
+	t.Run("an invitation isn't accepted on the way", func(t *testing.T) {
+		w := openTown(t, auth.WithManualLinking(true), auth.WithSiteURL("http://localhost:3000"))
+		ada := w.User("ada@example.com")
+		_, err := w.Auth.Users().Invite(t.Context(), auth.Invitation{Email: "guest@example.com"})
+		require.NoError(t, err)
+		token := mustQuery(t, w.LastMail("guest@example.com").Link(), "token")
+		b := w.browser()
+		b.wantIn(b.backAs(b.linking(ada.AccessToken, url.Values{"invite_token": {token}}), "1", "guest@example.com", true))
+		require.Len(t, w.identities(ada.User.ID), 2)
+		require.Zero(t, w.user("guest@example.com").EmailConfirmedAt)
+	})
 	t.Run("the user goes on the way", func(t *testing.T) {
 		gone := w.User("gone@example.com")
 		state := b.linking(gone.AccessToken, url.Values{})
@@ -255,7 +266,14 @@ func TestUnlink(t *testing.T) {
 		w, token, own, _ := setup(t, "work@example.com")
 		w.post("/recover", map[string]any{"email": "ada@example.com"}).want(http.StatusOK, nil)
 		recovery := w.LastMail("ada@example.com")
+		w.Clock.Advance(2 * time.Minute)
+		verifier, asked := pkcePair()
+		w.post("/magiclink", map[string]any{"email": "ada@example.com", "code_challenge": asked.Get("code_challenge"), "code_challenge_method": "s256"}).want(http.StatusOK, nil)
+		opened := w.send("POST", "/verify", mustParse(t, w.LastMail("ada@example.com").Link()).RawQuery, header{"Content-Type", formBody})
+		code := mustQuery(t, opened.Header.Get("Location"), "code")
+		require.NotEmpty(t, code)
 		w.send("DELETE", "/user/identities/"+own.ID.String(), nil, bearer(token)).want(http.StatusOK, nil)
+		w.post("/token?grant_type=pkce", map[string]any{"auth_code": code, "code_verifier": verifier}).wantFault(http.StatusNotFound, "flow_state_not_found")
 		u := w.user("work@example.com")
 		require.Equal(t, own.UserID, u.ID)
 		require.NotZero(t, u.EmailConfirmedAt)
@@ -268,6 +286,18 @@ func TestUnlink(t *testing.T) {
 		w, token, own, _ := setup(t, "ada@example.com")
 		w.send("DELETE", "/user/identities/"+own.ID.String(), nil, bearer(token)).want(http.StatusOK, nil)
 		require.Equal(t, own.UserID, w.user("ada@example.com").ID)
+	})
+	t.Run("the own address, what is left is not verified", func(t *testing.T) {
+		w := openTown(t, auth.WithManualLinking(true))
+		in := w.signUp("ada@example.com")
+		b := w.browser()
+		b.wantIn(b.backAs(b.linking(in.AccessToken, url.Values{}), "1", "work@example.com", false))
+		for _, i := range w.identities(w.user("ada@example.com").ID) {
+			if i.Provider == "email" {
+				w.send("DELETE", "/user/identities/"+i.ID.String(), nil, bearer(in.AccessToken)).want(http.StatusOK, nil)
+			}
+		}
+		require.Zero(t, w.user("work@example.com").EmailConfirmedAt, "nobody has proved it")
 	})
 	t.Run("the own address, what is left is another's", func(t *testing.T) {
 		w, token, own, _ := setup(t, "work@example.com")
@@ -303,7 +333,12 @@ func TestUnlink(t *testing.T) {
 
 func mustQuery(t testing.TB, raw, key string) string {
 	t.Helper()
+	return mustParse(t, raw).Query().Get(key)
+}
+
+func mustParse(t testing.TB, raw string) *url.URL {
+	t.Helper()
 	u, err := url.Parse(raw)
 	require.NoError(t, err)
-	return u.Query().Get(key)
+	return u
 }

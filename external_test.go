@@ -15,6 +15,7 @@ import (
 
 	"github.com/truekeel/auth"
 	"github.com/truekeel/auth/fault"
+	"github.com/truekeel/auth/limit"
 	"github.com/truekeel/auth/providers"
 	"github.com/truekeel/auth/store"
 )
@@ -163,6 +164,11 @@ func TestProviderAuthorizeRefuses(t *testing.T) {
 	w.acme.down = &providers.Error{Provider: "acme", Kind: providers.ErrUnreachable}
 	w.send("GET", "/authorize?provider=acme", nil).wantFault(http.StatusServiceUnavailable, "service_unavailable")
 	w.send("GET", "/authorize?provider=umbrella", nil).want(http.StatusFound, nil)
+
+	// One without a secret takes id tokens at most.
+	d := open(t, auth.WithProvider(providers.SlackOIDC("id", "")))
+	a := d.send("GET", "/authorize?provider=slack_oidc", nil).wantFault(http.StatusBadRequest, "validation_failed")
+	require.Contains(t, string(a.Body), "Unsupported provider: missing OAuth secret")
 }
 
 func TestProviderCookie(t *testing.T) {
@@ -377,6 +383,46 @@ func TestProviderStateOnce(t *testing.T) {
 	require.Equal(t, census{1, 1, 1}, w.count())
 }
 
+// meeting is a store in which two callbacks read their state before either goes on.
+type meeting struct {
+	store.Store
+	both sync.WaitGroup
+}
+
+func (m *meeting) FlowStateByState(ctx context.Context, hash string) (store.FlowState, error) {
+	row, err := m.Store.FlowStateByState(ctx, hash)
+	m.both.Done()
+	m.both.Wait()
+	return row, err
+}
+
+// TestProviderStateTaken: of two who have both found a state, one takes it.
+func TestProviderStateTaken(t *testing.T) {
+	m := &meeting{Store: tap(t)}
+	m.both.Add(2)
+	w := &town{store: m, acme: newIdP("acme"), umb: newIdP("umbrella")}
+	w.door = open(t, auth.WithStore(m), auth.WithProvider(w.acme, w.umb))
+	b := w.browser()
+	state := b.leave(url.Values{"provider": {"acme"}}).Query().Get("state")
+	var landed [2]*url.URL
+	var wg sync.WaitGroup
+	for n := range landed {
+		code := fmt.Sprint("c", n)
+		w.acme.knows(code, w.acme.someone("1", "ada@example.com", true))
+		wg.Go(func() { landed[n] = b.comeBack(url.Values{"state": {state}, "code": {code}}) })
+	}
+	wg.Wait()
+	in := 0
+	for _, u := range landed {
+		if fragmentOf(u).Has("access_token") {
+			in++
+			continue
+		}
+		b.wantLost(u, "bad_oauth_state")
+	}
+	require.Equal(t, 1, in)
+}
+
 // TestProviderRaces: one person comes in by ten browsers at once, by two providers. He
 // has one account, and nobody sees an error.
 func TestProviderRaces(t *testing.T) {
@@ -460,6 +506,22 @@ func TestProviderPolicy(t *testing.T) {
 		w.unchanged(func() {
 			b.wantOut(b.in(w.umb, w.umb.someone("1", "ada@example.com", true)), "access_denied", "user_banned")
 		})
+		_, q := pkcePair()
+		q.Set("provider", "umbrella")
+		w.umb.knows("c", w.umb.someone("1", "ada@example.com", true))
+		w.unchanged(func() {
+			state := b.leave(q).Query().Get("state")
+			b.wantOut(b.comeBack(url.Values{"state": {state}, "code": {"c"}}), "access_denied", "user_banned")
+		})
+	})
+	t.Run("how many mails are sent", func(t *testing.T) {
+		w := openTown(t, auth.WithLimits(auth.Limits{Mails: limit.Window(1, time.Hour)}))
+		b := w.browser()
+		b.wantOut(b.in(w.acme, w.acme.someone("1", "ada@example.com", false)), "access_denied", "provider_email_needs_verification")
+		w.unchanged(func() {
+			b.wantOut(b.in(w.acme, w.acme.someone("2", "bob@example.com", false)), "server_error", "over_email_send_rate_limit")
+		})
+		b.wantIn(b.in(w.acme, w.acme.someone("3", "carol@example.com", true)))
 	})
 	t.Run("autoconfirm proves no address", func(t *testing.T) {
 		w := openTown(t, auth.WithAutoConfirm(true))

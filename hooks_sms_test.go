@@ -56,3 +56,23 @@ func TestSendSMS(t *testing.T) {
 	d.post("/verify", map[string]any{"type": "sms", "phone": phone(1), "token": m.Code}).want(http.StatusOK, &in)
 	require.Equal(t, u.ID.String(), in.User["id"])
 }
+
+// Where numbers need no proof the code of a sign-in is sent all the same.
+func TestSendSMSWithAutoConfirm(t *testing.T) {
+	var mu sync.Mutex
+	code := ""
+	d := open(t, auth.WithSMSAutoConfirm(true), auth.WithHooks(auth.Hooks{SendSMS: func(_ context.Context, m sms.Message, _ auth.Account) error {
+		mu.Lock()
+		defer mu.Unlock()
+		code = m.Code
+		return nil
+	}}))
+	d.post("/signup", map[string]any{"phone": phone(1), "password": goodPassword}).want(http.StatusOK, nil)
+	d.Deliver()
+	require.Empty(t, code)
+	for _, number := range []string{phone(1), phone(2)} {
+		d.post("/otp", map[string]any{"phone": number}).want(http.StatusOK, nil)
+		d.Deliver()
+		d.bySMS("sms", number, code).want(http.StatusOK, nil)
+	}
+}

@@ -127,8 +127,8 @@ func (a *Auth) makeHook(p HookPoint, r remoteHook) (*hookcall.Hook, error) {
 		Point: name, Target: r.target, Secrets: r.Secrets, Unsigned: r.InsecureUnsigned, AllowPrivate: r.AllowPrivate, Timeout: r.Timeout,
 		Client: a.set.client, Now: a.set.now, Logger: a.set.logger,
 	}
-	if f, ok := a.store.(store.Functions); ok && f.HasFunctions() {
-		c.Function = f.CallFunction
+	if a.functions != nil {
+		c.Function = a.functions.CallFunction
 	}
 	return hookcall.New(c)
 }

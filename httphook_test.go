@@ -2,6 +2,7 @@ package auth_test
 
 import (
 	"context"
+	"database/sql"
 	"encoding/base64"
 	"encoding/json"
 	"io"
@@ -18,6 +19,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/truekeel/auth"
+	"github.com/truekeel/auth/internal/testdb"
 	"github.com/truekeel/auth/mail"
 	"github.com/truekeel/auth/tokens"
 )
@@ -259,6 +261,40 @@ func TestCustomAccessTokenElsewhere(t *testing.T) {
 	require.EqualValues(t, 1, claimsIn(t, again.AccessToken)["n"])
 }
 
+// A hook that answers who came last first says of each what is his.
+func TestHookThatAnswersOutOfOrder(t *testing.T) {
+	r := newHookServer(t)
+	d := open(t, r.hook(auth.HookCustomAccessToken))
+	d.confirmed("ada@example.com")
+	d.confirmed("bob@example.com")
+	asked, answered := make(chan struct{}), make(chan struct{})
+	r.does(func(in map[string]any) (int, any) {
+		claims := in["claims"].(map[string]any)
+		if claims["email"] == "ada@example.com" {
+			close(asked)
+			<-answered
+		}
+		claims["of"] = claims["email"]
+		return http.StatusOK, map[string]any{"claims": claims}
+	})
+	first := make(chan tokenAnswer)
+	go func() {
+		var in tokenAnswer
+		a := d.password("ada@example.com", goodPassword)
+		_ = json.Unmarshal(a.Body, &in)
+		first <- in
+	}()
+	<-asked
+	bob := d.signIn("bob@example.com")
+	close(answered)
+	ada := <-first
+	for email, in := range map[string]tokenAnswer{"ada@example.com": ada, "bob@example.com": bob} {
+		claims := claimsIn(t, in.AccessToken)
+		require.Equal(t, email, claims["of"])
+		require.Equal(t, email, claims["email"])
+	}
+}
+
 // A hook changes what tokens tell of the metadata, not the metadata.
 func TestMetadataInTokensElsewhere(t *testing.T) {
 	r := newHookServer(t)
@@ -471,6 +507,28 @@ func TestFunctionsInTheDatabase(t *testing.T) {
 	d.post("/signup", map[string]any{"email": "ada@example.com", "password": goodPassword}).want(http.StatusOK, nil)
 	code := d.LastMail("ada@example.com").Code()
 	d.post("/verify", map[string]any{"type": "signup", "email": "ada@example.com", "token": code}).wantFault(http.StatusInternalServerError, "unexpected_failure")
+}
+
+// A function of the database is found, and called, also where what happens in the store is
+// watched.
+func TestFunctionsBesideEvents(t *testing.T) {
+	if database != "postgres" {
+		t.Skipf("about functions of PostgreSQL, not about %s", database)
+	}
+	schema := testdb.PostgresSchema(t, testdb.PostgresDSN(t))
+	pool, err := sql.Open("pgx", testdb.PostgresDSN(t))
+	require.NoError(t, err)
+	defer pool.Close()
+	_, err = pool.ExecContext(t.Context(), `CREATE SCHEMA `+schema+`;
+		CREATE FUNCTION `+schema+`.claims(event jsonb) RETURNS jsonb LANGUAGE sql AS
+		$$ SELECT jsonb_build_object('claims', event->'claims' || '{"team": "blue"}') $$`)
+	require.NoError(t, err)
+	r := receive(t, eventSecret, nil)
+	d := open(t, webhookTo(r), auth.WithHTTPHook(auth.HookCustomAccessToken, auth.HTTPHook{URI: "pg-functions://postgres/" + schema + "/claims"}))
+	in := d.signUp("ada@example.com")
+	require.Equal(t, "blue", claimsIn(t, in.AccessToken)["team"])
+	d.Deliver()
+	require.Equal(t, []string{"user.created", "user.confirmed", "user.updated", "user.signed_in"}, eventTypes(r.take()))
 }
 
 // One hook a point, wherever it is.

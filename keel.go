@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -87,10 +88,16 @@ func (k Keel) check() error {
 			return fmt.Errorf("provider %q is given twice", p.Name)
 		}
 	}
-	for claim, field := range k.Claims {
+	claims := map[string]string{} // by their names
+	for _, claim := range slices.Sorted(maps.Keys(k.Claims)) {
+		field := k.Claims[claim]
 		if claim == "" || field == "" {
 			return errors.New("a claim in Claims, or its name, is empty")
 		}
+		if twin, twice := claims[field]; twice {
+			return fmt.Errorf("claims %q and %q are both kept as %q", twin, claim, field)
+		}
+		claims[field] = claim
 	}
 	if d := k.AccessTokenLifetime; d != 0 && d < time.Second {
 		return fmt.Errorf("AccessTokenLifetime: %s is under a second", d)

@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
+	"io"
 	"maps"
 	"math/big"
 	"net/http"
@@ -246,11 +247,9 @@ func (b *sailor) do(method, target string) (*http.Response, string) {
 	resp, err := b.Do(r)
 	require.NoError(b.t, err)
 	defer resp.Body.Close()
-	var body strings.Builder
-	buf := make([]byte, 64<<10)
-	n, _ := resp.Body.Read(buf)
-	body.Write(buf[:n])
-	return resp, body.String()
+	body, err := io.ReadAll(resp.Body)
+	require.NoError(b.t, err)
+	return resp, string(body)
 }
 
 // signIn goes to the provider and back, and gives the query with which the app was

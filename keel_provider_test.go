@@ -1,8 +1,10 @@
 package auth_test
 
 import (
+	"context"
 	"crypto/rand"
 	"crypto/rsa"
+	"errors"
 	"net/http"
 	"net/url"
 	"strings"
@@ -12,6 +14,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/truekeel/auth"
+	"github.com/truekeel/auth/providers"
+	"github.com/truekeel/auth/providers/providertest"
 	"github.com/truekeel/auth/store"
 )
 
@@ -276,6 +280,18 @@ func TestKeelProviderFails(t *testing.T) {
 		h.idp.set(func() { h.idp.grant = map[string]any{"access_token": nil} })
 		h.failed("access_denied", exchangeText)
 	})
+	t.Run("access token ends at once", func(t *testing.T) {
+		for _, answer := range []any{-1, 10, "10"} {
+			h := openHarbour(t, nil)
+			h.idp.set(func() { h.idp.grant = map[string]any{"expires_in": answer} })
+			h.failed("access_denied", "access token is not valid or has expired")
+		}
+		for _, answer := range []any{nil, 0, 11} {
+			h := openHarbour(t, nil)
+			h.idp.set(func() { h.idp.grant = map[string]any{"expires_in": answer} })
+			require.NotEmpty(t, h.signIn(newSailor(t), "").Get("code"))
+		}
+	})
 	t.Run("no id token", func(t *testing.T) {
 		h := openHarbour(t, nil)
 		h.idp.set(func() { h.idp.grant = map[string]any{"id_token": nil} })
@@ -317,6 +333,9 @@ func TestKeelAuthorizeRefuses(t *testing.T) {
 	noSecret := openHarbour(t, func(_ *harbour, k *auth.Keel) { k.Secrets = nil })
 	noSecret.send("POST", "/authorize/my_oidc", nil).wantKeel(keelError{400, "invalid_request", "client secret not configured for provider: my_oidc"})
 
+	bare := openKeel(t, auth.Keel{RedirectURL: h.app.URL}, auth.WithProvider(providers.SlackOIDC("id", "")))
+	bare.send("GET", "/authorize/slack_oidc", nil).wantKeel(keelError{400, "invalid_request", "client secret not configured for provider: slack_oidc"})
+
 	noPlace := openHarbour(t, func(_ *harbour, k *auth.Keel) { k.RedirectURL = "" })
 	a2 := keelError{400, "invalid_request", "redirectUrl must be specified in keelconfig.yaml"}
 	noPlace.send("POST", "/authorize/my_oidc", nil).wantKeel(a2)
@@ -354,7 +373,9 @@ func TestKeelRedirectURI(t *testing.T) {
 // TestKeelState: a way back is good once, in the browser that began it, for the provider
 // to which it led.
 func TestKeelState(t *testing.T) {
-	h := openHarbour(t, nil)
+	h := openHarbour(t, func(h *harbour, k *auth.Keel) {
+		k.Providers = append(k.Providers, auth.KeelProvider{Type: "oidc", Name: "other", ClientID: stubClient, IssuerURL: h.idp.URL, Internal: true})
+	})
 	begin := func() (cookie header, state string) {
 		a := h.send("GET", "/authorize/my_oidc", nil)
 		require.Equal(t, http.StatusFound, a.Status)
@@ -399,6 +420,7 @@ func TestKeelState(t *testing.T) {
 	denied(h.send("GET", "/callback/my_oidc?code=x&state="+to.Query().Get("state"), nil, header{"Cookie", strings.SplitN(theirs.Header.Get("Set-Cookie"), ";", 2)[0]}))
 
 	begun, mine := begin()
+	denied(h.send("GET", "/callback/other?code=x&state="+mine, nil, begun))
 	ok := h.send("POST", "/callback/MY_OIDC?code=x&state="+mine, nil, begun)
 	require.Contains(t, ok.Header.Get("Location"), "?code=")
 	require.Equal(t, 1, h.users())
@@ -542,6 +564,8 @@ func TestKeelProviderSettings(t *testing.T) {
 	require.ErrorContains(t, err, "leave it out of one")
 	_, err = auth.New(auth.WithKeel(auth.Keel{Claims: map[string]string{"x": ""}}))
 	require.ErrorContains(t, err, "Claims")
+	_, err = auth.New(auth.WithKeel(auth.Keel{Claims: map[string]string{"a": "team", "b": "team"}}))
+	require.ErrorContains(t, err, `"a" and "b" are both kept as "team"`)
 }
 
 // TestKeelHooksBehindProviders: an account that a callback makes is announced there, the
@@ -555,4 +579,49 @@ func TestKeelHooksBehindProviders(t *testing.T) {
 	require.Equal(t, []string{"created", "authenticated"}, order)
 	h.signIn(newSailor(t), "")
 	require.Len(t, order, 2)
+
+	failing := openHarbour(t, func(_ *harbour, k *auth.Keel) {
+		k.AfterIdentityCreated = func(context.Context, auth.Account, *http.Request) error { return errors.New("the hook says no") }
+	})
+	resp, body := newSailor(t).do("POST", failing.url+"/authorize/my_oidc")
+	require.Equal(t, http.StatusInternalServerError, resp.StatusCode)
+	require.Equal(t, "null", body)
+	require.Equal(t, 1, failing.users(), "what was stored stays")
+	require.NotEmpty(t, failing.signIn(newSailor(t), "").Get("code"))
+}
+
+// TestKeelProviderTypes: each type leads to its own provider and back.
+func TestKeelProviderTypes(t *testing.T) {
+	for kind, c := range map[string]struct {
+		authorize, token, issuer, scope string
+		pkce                            bool
+	}{
+		"google":   {"https://accounts.google.com/o/oauth2/v2/auth", "https://oauth2.googleapis.com/token", "https://accounts.google.com", "openid profile email", true},
+		"facebook": {"https://www.facebook.com/v22.0/dialog/oauth", "https://graph.facebook.com/v22.0/oauth/access_token", "https://www.facebook.com", "openid email", true},
+		"gitlab":   {"https://gitlab.com/oauth/authorize", "https://gitlab.com/oauth/token", "https://gitlab.com", "openid profile email", true},
+		"slack":    {"https://slack.com/openid/connect/authorize", "https://slack.com/api/openid.connect.token", "https://slack.com", "openid profile email", false},
+	} {
+		t.Run(kind, func(t *testing.T) {
+			var d *door
+			server := providertest.New(providertest.Fixture{
+				Authorize: c.authorize, Token: providertest.TokenEndpoint{URL: c.token, Auth: "body"}, Issuer: c.issuer, Lenient: true,
+				People: []providertest.Person{{IDToken: map[string]any{"sub": "kel"}}},
+			}, providertest.Options{Now: func() time.Time { return d.Clock.Now() }})
+			d = openKeel(t, auth.Keel{
+				RedirectURL: "https://app.example.com/in", Providers: []auth.KeelProvider{{Type: kind, Name: "mine", ClientID: providertest.ClientID}},
+				Secrets: secretsOf(map[string]string{"AUTH_PROVIDER_SECRET_MINE": providertest.ClientSecret}),
+			}, auth.WithHTTPClient(server.Client()))
+			left := d.send("GET", "/authorize/mine", nil).want(http.StatusFound, nil)
+			page, err := url.Parse(left.Header.Get("Location"))
+			require.NoError(t, err)
+			require.Equal(t, c.scope, page.Query().Get("scope"))
+			require.Equal(t, c.pkce, page.Query().Has("code_challenge"))
+			back, err := server.Visit(page.String(), 0)
+			require.NoError(t, err)
+			landed := d.send("GET", "/callback/mine?"+back.Encode(), nil, header{"Cookie", strings.SplitN(left.Header.Get("Set-Cookie"), ";", 2)[0]})
+			require.Contains(t, landed.Header.Get("Location"), "https://app.example.com/in?code=")
+			require.Empty(t, server.Problems())
+			require.Equal(t, c.issuer, d.onlyUser().Identities[0].Issuer)
+		})
+	}
 }

@@ -78,6 +78,9 @@ func (k Keel) build(p KeelProvider) providers.Provider {
 	if p.Internal {
 		opts = append(opts, providers.WithInternal())
 	}
+	if p.Type == "slack" {
+		opts = append(opts, providers.WithPKCE(false)) // it isn't known to understand it
+	}
 	if len(p.Scopes) > 0 {
 		scopes := slices.Clone(p.Scopes)
 		if !slices.Contains(scopes, "openid") {

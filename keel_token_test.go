@@ -265,14 +265,33 @@ func TestKeelPolicy(t *testing.T) {
 		d.onlyUser()
 	})
 	t.Run("limits", func(t *testing.T) {
-		d := openKeel(t, auth.Keel{}, auth.WithLimits(auth.Limits{Token: limit.Window(2, time.Hour)}), auth.WithClientIPHeader("X-Ip"))
-		for range 2 {
-			d.send("POST", "/token", fieldsOf{"grant_type": "refresh_token", "refresh_token": "x"}, header{"Content-Type", jsonBody}, header{"X-Ip", "192.0.2.1"}).wantKeel(keelR2)
+		for name, c := range map[string]struct {
+			method, path string
+			fields       fieldsOf
+		}{
+			"refresh":   {"POST", "/token", fieldsOf{"grant_type": "refresh_token", "refresh_token": "x"}},
+			"code":      {"POST", "/token", fieldsOf{"grant_type": "authorization_code", "code": "x"}},
+			"exchange":  {"POST", "/token", exchangeOf("x")},
+			"sign-in":   {"POST", "/token", passwordOf("user@example.com", fieldsOf{"create_if_not_exists": false})},
+			"sign-up":   {"POST", "/token", passwordOf("user@example.com", fieldsOf{"password": "short"})},
+			"revoke":    {"POST", "/revoke", fieldsOf{"token": "x"}},
+			"authorize": {"GET", "/authorize/acme", nil},
+		} {
+			two := limit.Window(2, time.Hour)
+			d := openKeel(t, auth.Keel{RedirectURL: "https://app.example.com/in"}, auth.WithProvider(newIdP("acme")),
+				auth.WithLimits(auth.Limits{Token: two, OTP: two}), auth.WithClientIPHeader("X-Ip"))
+			ask := func(ip string) answer {
+				return d.send(c.method, c.path, c.fields, header{"Content-Type", jsonBody}, header{"X-Ip", ip})
+			}
+			for range 2 {
+				require.NotEqual(t, http.StatusTooManyRequests, ask("192.0.2.1").Status, name)
+			}
+			a := ask("192.0.2.1")
+			require.Equal(t, http.StatusTooManyRequests, a.Status, name)
+			require.Equal(t, "temporarily_unavailable", a.object()["error"])
+			require.NotEmpty(t, a.Header.Get("Retry-After"))
+			require.NotEqual(t, http.StatusTooManyRequests, ask("192.0.2.2").Status, name)
 		}
-		a := d.send("POST", "/token", fieldsOf{"grant_type": "refresh_token", "refresh_token": "x"}, header{"Content-Type", jsonBody}, header{"X-Ip", "192.0.2.1"})
-		require.Equal(t, http.StatusTooManyRequests, a.Status)
-		require.Equal(t, "temporarily_unavailable", a.object()["error"])
-		require.NotEmpty(t, a.Header.Get("Retry-After"))
 	})
 }
 
@@ -452,6 +471,17 @@ func TestKeelRevoke(t *testing.T) {
 	d.send("POST", "/revoke", "null", header{"Content-Type", jsonBody}).wantKeel(keelT3)
 }
 
+func TestKeelRevokeIsAudited(t *testing.T) {
+	w := openTown(t, auth.WithAutoConfirm(true))
+	g := w.json("/token", passwordOf("user@example.com")).granted(true)
+	for range 2 {
+		w.json("/revoke", fieldsOf{"token": g.RefreshToken}).want(http.StatusOK, nil)
+	}
+	entries := w.audited()
+	require.Equal(t, "token_revoked", entries[len(entries)-1])
+	require.NotEqual(t, "token_revoked", entries[len(entries)-2], "what is revoked already isn't revoked again")
+}
+
 // TestKeelCreateRace: of fifty sign-ups of one address at once one makes the identity,
 // and all get in.
 func TestKeelCreateRace(t *testing.T) {
@@ -616,6 +646,12 @@ func TestKeelUnknownPaths(t *testing.T) {
 		a := d.send("POST", p, nil)
 		require.Equal(t, http.StatusNotFound, a.Status, p)
 		require.NotContains(t, a.Header.Get("Content-Type"), "json", p)
+	}
+	for _, p := range []string{"/authorize", "/authorizer", "/authorize/"} {
+		d.send("GET", p, nil).wantKeel(keelError{400, "invalid_request", "login url malformed or provider not found"})
+	}
+	for _, p := range []string{"/callback", "/callbacks", "/callback/"} {
+		d.send("GET", p+"?code=x", nil).wantKeelNull()
 	}
 	d.json("/token", passwordOf("user@example.com")).granted(true)
 	rec := httptest.NewRecorder()

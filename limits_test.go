@@ -244,6 +244,12 @@ var doors = map[string]func(d *door, n int, client header) answer{
 	"pkce": func(d *door, _ int, c header) answer {
 		return d.post("/token?grant_type=pkce", map[string]any{"auth_code": "x", "code_verifier": "y"}, c)
 	},
+	"id_token": func(d *door, _ int, c header) answer {
+		return d.post("/token?grant_type=id_token", map[string]any{"provider": "acme", "id_token": "x"}, c)
+	},
+	"authorize": func(d *door, _ int, c header) answer {
+		return d.send(http.MethodGet, "/authorize?provider=acme", nil, c)
+	},
 	"verify": func(d *door, _ int, c header) answer {
 		return d.post("/verify", map[string]any{"type": "email", "token_hash": "x"}, c)
 	},

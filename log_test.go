@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -65,11 +66,11 @@ func TestNoSecretIsLogged(t *testing.T) {
 	sealKey := []byte("the key that seals what is in the database")
 	known.add("seal key", string(sealKey))
 	known.add("seal key", base64.StdEncoding.EncodeToString(sealKey))
-	failMail := false
+	var failMail atomic.Bool
 	box := &mail.Mailbox{}
 	d, service := openService(t, auth.WithStore(s), auth.WithLogger(logger), auth.WithEncryptionKey(sealKey), auth.WithMailFrequency(0), auth.WithRequestIDHeader("X-Request-Id"),
 		auth.WithMailer(mail.Func(func(ctx context.Context, m mail.Message) error {
-			if failMail {
+			if failMail.Load() {
 				return errors.New("the server doesn't answer")
 			}
 			return box.Send(ctx, m)
@@ -148,7 +149,7 @@ func TestNoSecretIsLogged(t *testing.T) {
 	s.heal()
 	d.send("GET", "/user", nil, bearer(in.AccessToken[:len(in.AccessToken)-1]))
 	d.post("/otp?redirect_to="+url.QueryEscape("https://evil.example/?token="+in.RefreshToken), map[string]any{"email": "ada@example.com"}).want(http.StatusOK, nil)
-	failMail = true
+	failMail.Store(true)
 	d.post("/recover", map[string]any{"email": "ada@example.com"}).want(http.StatusOK, nil)
 	_ = d.Auth.Deliver(t.Context())
 	d.Clock.Advance(48 * time.Hour)

@@ -251,6 +251,12 @@ func ways() []way {
 			return texted(w)
 		}, []host.Moment{host.Entering, issuing}},
 
+		{"phone, a service's code", []auth.Option{auth.WithSMS(&checker{})}, func(w *town) func() string {
+			w.post("/otp", map[string]any{"phone": phone(1)}).want(http.StatusOK, nil)
+			w.Deliver()
+			return func() string { return outcome(w.bySMS("sms", phone(1), itsCode)) }
+		}, []host.Moment{host.Confirming, issuing}},
+
 		{"first half of a change of address", nil, changeOf(0), nil},
 		{"change of address", nil, changeOf(1), []host.Moment{host.ChangingEmail, issuing}},
 		{"refresh", nil, func(w *town) func() string {

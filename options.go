@@ -438,9 +438,10 @@ func WithLinkPath(kind mail.Kind, p string) Option {
 }
 
 // WithSyncDelivery sends a mail before the request is answered, and answers 500 if it
-// can't be sent; the account then stays as it was. How long an answer takes, and whether
-// it is an error, then tells whether an address has an account. Default: mails are sent
-// after the answer, and again until they are accepted.
+// can't be sent. It isn't tried again then: an account that was made is there, unconfirmed,
+// and the mail may be asked for anew at once. How long an answer takes, and whether it is
+// an error, tells whether an address has an account. Default: mails are sent after the
+// answer, and again until they are accepted.
 func WithSyncDelivery() Option {
 	return named("WithSyncDelivery", func(c *settings) error { c.sync = true; return nil })
 }
@@ -580,22 +581,18 @@ func WithSMSGuard(g sms.Guard) Option {
 }
 
 // WithTestNumbers are numbers whose codes are known, for tests and for those who review
-// an app: nothing is sent to them, and whoever knows the code has the account. They end
-// at until; the zero time is never. Default: none.
+// an app: nothing is sent to them, and whoever knows the code has the account. A number
+// has one code, however often it is there. They end at until; the zero time is never.
+// Default: none.
 func WithTestNumbers(codes map[string]string, until time.Time) Option {
 	return named("WithTestNumbers", func(c *settings) error {
-		c.testNumbers, c.testUntil = map[string]string{}, until
-		for number, code := range codes {
-			normal, err := user.NormalizePhone(number)
-			if err != nil {
-				return fmt.Errorf(`%q is no number; give one like "+1 500 555 0100"`, number)
-			}
-			if len(code) < 6 || len(code) > 10 || strings.Trim(code, "0123456789") != "" {
-				return fmt.Errorf("the code of %s has to be 6 to 10 digits", number)
-			}
-			c.testNumbers[normal] = code
+		if len(codes) == 0 {
+			return errors.New("there is no number")
 		}
-		return refuse(len(codes) == 0, "there is no number")
+		var err error
+		c.testNumbers, err = text.TestNumbers(codes)
+		c.testUntil = until
+		return err
 	})
 }
 

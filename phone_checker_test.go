@@ -3,7 +3,9 @@ package auth_test
 import (
 	"context"
 	"errors"
+	"maps"
 	"net/http"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -12,12 +14,16 @@ import (
 
 	"github.com/truekeel/auth"
 	"github.com/truekeel/auth/sms"
+	"github.com/truekeel/auth/tokens"
 )
 
-// checker is a service that makes the codes itself: always the same.
+// checker is a service that makes the codes itself: always the same. It agrees to each
+// that it sent once, or as often as it is asked.
 type checker struct {
 	carrier
 	down   bool
+	always bool
+	used   int // of those sent
 	checks []string
 }
 
@@ -30,12 +36,13 @@ func (c *checker) Check(_ context.Context, to, code string) (bool, error) {
 	if c.down {
 		return false, errors.New("no answer about " + code)
 	}
-	for _, m := range c.sent {
-		if m.To == to {
-			return code == itsCode, nil
-		}
+	if c.used == len(c.sent) || c.sent[len(c.sent)-1].To != to || code != itsCode {
+		return false, nil
 	}
-	return false, nil
+	if !c.always {
+		c.used = len(c.sent)
+	}
+	return true, nil
 }
 
 func (c *checker) checked() int {
@@ -53,6 +60,7 @@ func openChecker(t testing.TB, opts ...auth.Option) (*door, *checker) {
 // Where the service makes the codes, none is made here, and it is asked.
 func TestServiceMakesTheCodes(t *testing.T) {
 	d, c := openChecker(t, auth.WithReauthentication(true), auth.WithSMSCodes(auth.SMSCodes{Life: time.Second}))
+	c.always = true // also where the code came under a wrong name
 	number, next := phone(1), phone(2)
 	d.post("/signup", map[string]any{"phone": number, "password": goodPassword}).want(http.StatusOK, nil)
 	d.Deliver()
@@ -119,7 +127,8 @@ func TestServiceThatCannotSay(t *testing.T) {
 // Fifty who have the right code at once: one of them gets a session, although the service
 // said yes to all.
 func TestRacingChecks(t *testing.T) {
-	d, _ := openChecker(t, auth.WithCodes(auth.Codes{MaxGuesses: 100, MaxPerHour: 100}))
+	d, c := openChecker(t, auth.WithCodes(auth.Codes{MaxGuesses: 100, MaxPerHour: 100}))
+	c.always = true
 	d.post("/otp", map[string]any{"phone": phone(1)}).want(http.StatusOK, nil)
 	d.Deliver()
 	require.Equal(t, 1, race(50, func() answer { return d.bySMS("sms", phone(1), itsCode) })[http.StatusOK])
@@ -138,6 +147,70 @@ func TestServiceVouchesForNoSquatter(t *testing.T) {
 		d.bySMS("sms", phone(n), itsCode).want(http.StatusOK, nil)
 		d.signInPhone(phone(n), evil).wantFault(http.StatusBadRequest, "invalid_credentials")
 	}
+}
+
+// What the service has agreed to, which it does once, stays good where something else is
+// refused; what can be refused without it is, before it is asked.
+func TestRightCodeOfAServiceStaysGood(t *testing.T) {
+	var refuse error
+	d, c := openChecker(t, auth.WithReauthentication(true), auth.WithCurrentPassword(true), auth.WithHooks(auth.Hooks{
+		CustomAccessToken: func(context.Context, auth.Account, *tokens.Claims) error { return refuse },
+	}))
+	verify := func(kind, number string, more map[string]any) answer {
+		body := map[string]any{"type": kind, "phone": number, "token": itsCode}
+		maps.Copy(body, more)
+		return d.post("/verify", body)
+	}
+	d.post("/otp", map[string]any{"phone": phone(1)}).want(http.StatusOK, nil)
+	d.Deliver()
+	verify("sms", phone(1), map[string]any{"password": "short"}).wantFault(http.StatusUnprocessableEntity, "weak_password")
+	verify("sms", phone(1), map[string]any{"password": strings.Repeat("long", 20)}).wantFault(http.StatusBadRequest, "validation_failed")
+	require.Zero(t, c.checked())
+	refuse = &auth.Error{Code: "not_now", Message: "Not now"}
+	for range 10 { // it is no guess
+		verify("sms", phone(1), nil).wantFault(http.StatusBadRequest, "not_now")
+	}
+	require.Equal(t, 1, c.checked())
+	d.bySMS("sms", phone(1), "111111").wantFault(http.StatusForbidden, "otp_expired")
+	require.Equal(t, 2, c.checked())
+	refuse = nil
+	var in tokenAnswer
+	verify("sms", phone(1), map[string]any{"password": goodPassword}).want(http.StatusOK, &in)
+	require.Equal(t, 2, c.checked())
+	verify("sms", phone(1), nil).wantFault(http.StatusForbidden, "otp_expired")
+	d.signInPhone(phone(1), goodPassword).want(http.StatusOK, &in)
+
+	// A number that somebody else has when the code comes, and not any more later.
+	d.send("PUT", "/user", map[string]any{"phone": phone(2)}, bearer(in.AccessToken)).want(http.StatusOK, nil)
+	d.Deliver()
+	u, err := d.Auth.Users().Create(t.Context(), auth.NewUser{Phone: phone(2), PhoneConfirmed: true})
+	require.NoError(t, err)
+	verify("phone_change", phone(2), nil).wantFault(http.StatusUnprocessableEntity, "phone_exists")
+	require.NoError(t, d.Auth.Users().Delete(t.Context(), u.ID))
+	verify("phone_change", phone(2), nil).want(http.StatusOK, nil)
+
+	d.signInPhone(phone(2), goodPassword).want(http.StatusOK, &in)
+	d.Clock.Advance(25 * time.Hour)
+	d.post("/token?grant_type=refresh_token", map[string]any{"refresh_token": in.RefreshToken}).want(http.StatusOK, &in)
+	d.send("GET", "/reauthenticate", nil, bearer(in.AccessToken)).want(http.StatusOK, nil)
+	d.Deliver()
+	before := c.checked()
+	change := func(password, current, nonce string) answer {
+		return d.put(in.AccessToken, map[string]any{"password": password, "current_password": current, "nonce": nonce})
+	}
+	change("short", goodPassword, itsCode).wantFault(http.StatusUnprocessableEntity, "weak_password")
+	change(strings.Repeat("long", 20), goodPassword, itsCode).wantFault(http.StatusBadRequest, "validation_failed")
+	change("another good password", "", "").wantFault(http.StatusBadRequest, "reauthentication_needed")
+	change("another good password", "", itsCode).wantFault(http.StatusBadRequest, "current_password_required")
+	require.Equal(t, before, c.checked())
+	// Passwords aren't for those to guess at who have no nonce.
+	change("another good password", "not it", "111111").wantFault(http.StatusUnprocessableEntity, "reauthentication_not_valid")
+	change(goodPassword, goodPassword, "111111").wantFault(http.StatusUnprocessableEntity, "reauthentication_not_valid")
+	change("another good password", "not it", itsCode).wantFault(http.StatusBadRequest, "current_password_invalid")
+	change(goodPassword, goodPassword, itsCode).wantFault(http.StatusUnprocessableEntity, "same_password")
+	change("another good password", goodPassword, itsCode).want(http.StatusOK, nil)
+	require.Equal(t, before+3, c.checked())
+	change("a third good password", "another good password", itsCode).wantFault(http.StatusUnprocessableEntity, "reauthentication_not_valid")
 }
 
 // The service isn't asked within a transaction: while it thinks, others get on.

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
+	"net/http/httptest"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -85,22 +87,39 @@ func TestSyncMessages(t *testing.T) {
 	d.bySMS("sms", phone(3), c.code()).want(http.StatusOK, nil)
 }
 
-// Nothing of a service's URL, which names the account that pays, is told.
+// Nothing of a service's URL, which names the account that pays, is told, nor what the
+// network says of addresses inside of it.
 func TestServiceErrorsTellNoURL(t *testing.T) {
-	down := &http.Client{Transport: roundTrip(func(*http.Request) (*http.Response, error) { return nil, errors.New("connection refused") })}
-	d := open(t, auth.WithSyncDelivery(), auth.WithSMS(sms.Func(func(ctx context.Context, _ sms.Message) (string, error) {
-		req, err := http.NewRequestWithContext(ctx, http.MethodPost, "https://sms.example/accounts/AC-secret", nil)
-		if err != nil {
+	gone := httptest.NewServer(nil)
+	gone.Close()
+	refused := &net.OpError{Op: "dial", Net: "tcp", Addr: &net.TCPAddr{IP: net.IPv4(10, 1, 2, 3), Port: 443}, Err: errors.New("connection refused")}
+	unknown := &net.DNSError{Err: "no such host", Name: "sms.internal", Server: "10.0.0.53:53"}
+	post := func(cause error) sms.Sender {
+		down := &http.Client{Transport: roundTrip(func(*http.Request) (*http.Response, error) { return nil, cause })}
+		return sms.Func(func(ctx context.Context, _ sms.Message) (string, error) {
+			req, err := http.NewRequestWithContext(ctx, http.MethodPost, "https://sms.example/accounts/AC-secret", nil)
+			if err != nil {
+				return "", err
+			}
+			resp, err := down.Do(req)
+			if err == nil {
+				_ = resp.Body.Close()
+			}
 			return "", err
-		}
-		resp, err := down.Do(req)
-		if err == nil {
-			_ = resp.Body.Close()
-		}
-		return "", err
-	})))
-	a := d.post("/otp", map[string]any{"phone": phone(1)}).wantFault(http.StatusUnprocessableEntity, "sms_send_failed")
-	require.Equal(t, "Error sending confirmation OTP to provider: connection refused", a.object()["msg"])
+		})
+	}
+	for name, s := range map[string]sms.Sender{
+		"refused": post(refused), "no such name": post(unknown), "anything": post(errors.New("tls: the certificate is for sms.internal")),
+		"wrapped":     sms.Func(func(context.Context, sms.Message) (string, error) { return "", fmt.Errorf("gateway: %w", refused) }),
+		"our own":     &sms.Twilio{AccountSID: "AC-secret", AuthToken: "token", From: "MG1", BaseURL: gone.URL},
+		"our checker": &sms.TwilioVerify{AccountSID: "AC-secret", AuthToken: "token", ServiceSID: "VA1", BaseURL: gone.URL},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := open(t, auth.WithSyncDelivery(), auth.WithSMS(s))
+			a := d.post("/otp", map[string]any{"phone": phone(1)}).wantFault(http.StatusUnprocessableEntity, "sms_send_failed")
+			require.Equal(t, "Error sending confirmation OTP to provider: the service gave no answer", a.object()["msg"])
+		})
+	}
 }
 
 type roundTrip func(*http.Request) (*http.Response, error)

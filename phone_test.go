@@ -507,6 +507,20 @@ func TestTestNumbers(t *testing.T) {
 	require.Equal(t, "Phone numbers of this kind are not accepted", a.object()["msg"], "it is premium rate")
 }
 
+// However a number is written, it has one code.
+func TestSpellingsOfTestNumbers(t *testing.T) {
+	d := openPhones(t, auth.WithTestNumbers(map[string]string{"+1 500 555 0100": "123456", "15005550100": "123456"}, time.Time{}))
+	d.post("/otp", map[string]any{"phone": "15005550100"}).want(http.StatusOK, nil)
+	d.bySMS("sms", "15005550100", "123456").want(http.StatusOK, nil)
+	st := fresh(t)
+	for range 20 { // whatever comes first in a map
+		_, err := auth.New(auth.WithStore(st), auth.WithTestNumbers(map[string]string{"+1 500 555 0100": "123456", "15005550100": "654321"}, time.Time{}))
+		require.ErrorContains(t, err, `auth: WithTestNumbers: "15005550100" is the number 15005550100, which has another code already`)
+		require.NotContains(t, err.Error(), "123456")
+		require.NotContains(t, err.Error(), "654321")
+	}
+}
+
 func TestSMSTemplateAndInbox(t *testing.T) {
 	a, err := auth.New(auth.WithStore(fresh(t)), auth.WithPhoneSignIn(true), auth.WithBcrypt(4), auth.WithSMSTemplate("{{ .Code }} <is> your Acme code"))
 	require.NoError(t, err)

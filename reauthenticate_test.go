@@ -1,14 +1,19 @@
 package auth_test
 
 import (
+	"context"
+	"fmt"
 	"net/http"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
 	"github.com/truekeel/auth"
 	"github.com/truekeel/auth/mail"
+	"github.com/truekeel/auth/store"
 )
 
 func TestReauthentication(t *testing.T) {
@@ -78,4 +83,97 @@ func TestReauthenticateRefuses(t *testing.T) {
 	a := d.send(http.MethodGet, "/reauthenticate", nil, bearer(in.AccessToken)).wantFault(http.StatusUnprocessableEntity, "email_not_confirmed")
 	require.Equal(t, "Please verify your email first.", a.object()["msg"])
 	d.post("/reauthenticate", nil, bearer(in.AccessToken)).wantFault(http.StatusMethodNotAllowed, "method_not_allowed")
+}
+
+// One nonce changes one password, whoever else presents it at the time.
+func TestReauthenticationNonceOnceAtOnce(t *testing.T) {
+	d := open(t, auth.WithReauthentication(true), auth.WithAccessTokenLifetime(72*time.Hour))
+	in := d.signUp("ada@example.com")
+	d.Clock.Advance(25 * time.Hour)
+	d.send(http.MethodGet, "/reauthenticate", nil, bearer(in.AccessToken)).want(http.StatusOK, nil)
+	code := d.LastMail("ada@example.com").Code()
+	var n atomic.Int64
+	won := inParallel(t, 6, 6, func() bool {
+		body := map[string]any{"password": fmt.Sprintf("good password number %d", n.Add(1)), "nonce": code}
+		a := d.send(http.MethodPut, "/user", body, bearer(in.AccessToken))
+		if a.Status != http.StatusOK {
+			a.wantFault(http.StatusUnprocessableEntity, "reauthentication_not_valid")
+		}
+		return a.Status == http.StatusOK
+	})
+	require.Equal(t, 1, won)
+}
+
+// forestalled is a store before whose next transaction something happens.
+type forestalled struct {
+	store.Store
+	before atomic.Pointer[func()]
+}
+
+func (s *forestalled) Tx(ctx context.Context, fn func(store.Store) error) error {
+	if before := s.before.Swap(nil); before != nil {
+		(*before)()
+	}
+	return s.Store.Tx(ctx, fn)
+}
+
+// Whoever is deleted while he asks gets the answer that his token gets from then on.
+func TestUserWhoGoesMeanwhile(t *testing.T) {
+	for name, c := range map[string]struct {
+		path string
+		body map[string]any
+		with auth.NewUser
+	}{
+		"reauthentication by mail": {"/reauthenticate", nil, auth.NewUser{Email: "ada@example.com", EmailConfirmed: true}},
+		"reauthentication by text": {"/reauthenticate", nil, auth.NewUser{Phone: phone(1), PhoneConfirmed: true}},
+		"change":                   {"/user", map[string]any{"data": map[string]any{"a": 1}}, auth.NewUser{Email: "ada@example.com", EmailConfirmed: true}},
+	} {
+		for how, remove := range map[string]func(*auth.Users, uuid.UUID) error{
+			"":        func(u *auth.Users, id uuid.UUID) error { return u.Delete(context.Background(), id) },
+			" softly": func(u *auth.Users, id uuid.UUID) error { return u.SoftDelete(context.Background(), id) },
+		} {
+			t.Run(name+how, func(t *testing.T) {
+				s := &forestalled{Store: tap(t)}
+				d := openPhones(t, auth.WithStore(s))
+				u, err := d.Auth.Users().Create(t.Context(), c.with)
+				require.NoError(t, err)
+				g, err := d.Auth.Users().Issue(t.Context(), u.ID, "password")
+				require.NoError(t, err)
+				goes := func() { require.NoError(t, remove(d.Auth.Users(), u.ID)) }
+				s.before.Store(&goes)
+				method := http.MethodGet
+				if c.body != nil {
+					method = http.MethodPut
+				}
+				a := d.send(method, c.path, c.body, bearer(g.AccessToken)).wantFault(http.StatusForbidden, "user_not_found")
+				require.Nil(t, s.before.Load())
+				if how == "" {
+					require.Equal(t, statusAndBody(d.send(http.MethodGet, "/user", nil, bearer(g.AccessToken))), statusAndBody(a))
+				}
+				d.Deliver()
+				require.Empty(t, d.Mail.Messages())
+				require.Empty(t, d.SMS.Messages())
+			})
+		}
+	}
+}
+
+// With phones switched off nothing is sent to one, although there is what would send it.
+func TestReauthenticationWithoutPhones(t *testing.T) {
+	for _, phones := range []bool{true, false} {
+		d := open(t, auth.WithPhoneSignIn(phones))
+		u, err := d.Auth.Users().Create(t.Context(), auth.NewUser{Phone: phone(1), PhoneConfirmed: true})
+		require.NoError(t, err)
+		g, err := d.Auth.Users().Issue(t.Context(), u.ID, "password")
+		require.NoError(t, err)
+		a := d.send(http.MethodGet, "/reauthenticate", nil, bearer(g.AccessToken))
+		if phones {
+			a.want(http.StatusOK, nil)
+			require.Equal(t, 1, d.texts(phone(1)))
+			continue
+		}
+		a.wantFault(http.StatusBadRequest, "phone_provider_disabled")
+		require.Equal(t, "Phone logins are disabled", a.object()["msg"])
+		require.Zero(t, d.texts(phone(1)))
+	}
 }

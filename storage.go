@@ -14,7 +14,8 @@ import (
 	"github.com/truekeel/auth/tokens"
 )
 
-// openStore opens the SQLite file unless the host brings a store, and migrates.
+// openStore opens the SQLite file unless the host brings a store, finds out what else the
+// store can do, which whatever wraps it later hides, and migrates.
 func (a *Auth) openStore(ctx context.Context) error {
 	if a.store = a.set.store; a.store == nil {
 		s, err := a.ownStore(ctx)
@@ -23,6 +24,10 @@ func (a *Auth) openStore(ctx context.Context) error {
 		}
 		a.store = s
 		a.onClose(func(context.Context) error { return s.Close() })
+	}
+	a.joiner, _ = a.store.(store.Joiner)
+	if f, ok := a.store.(store.Functions); ok && f.HasFunctions() {
+		a.functions = f
 	}
 	m, ok := a.store.(store.Migrator)
 	if !ok {

@@ -47,6 +47,14 @@ func (s *tapped) read() error {
 	return nil
 }
 
+// write is a statement outside of a transaction; those that fail at their commit aren't.
+func (s *tapped) write() error {
+	if f := s.fault.Load(); f != nil && !f.atCommit {
+		return f.err
+	}
+	return nil
+}
+
 func (s *tapped) Tx(ctx context.Context, fn func(store.Store) error) error {
 	s.txs.Add(1)
 	f := s.fault.Load()
@@ -160,4 +168,32 @@ func (s *tapped) CountAuditEntries(ctx context.Context, q store.AuditQuery) (int
 		return 0, err
 	}
 	return s.Store.CountAuditEntries(ctx, q)
+}
+
+func (s *tapped) IdentityBySubject(ctx context.Context, issuer, subject string) (store.Identity, error) {
+	if err := s.read(); err != nil {
+		return store.Identity{}, err
+	}
+	return s.Store.IdentityBySubject(ctx, issuer, subject)
+}
+
+func (s *tapped) FlowStateByState(ctx context.Context, hash string) (store.FlowState, error) {
+	if err := s.read(); err != nil {
+		return store.FlowState{}, err
+	}
+	return s.Store.FlowStateByState(ctx, hash)
+}
+
+func (s *tapped) CreateFlowState(ctx context.Context, f store.FlowState) error {
+	if err := s.write(); err != nil {
+		return err
+	}
+	return s.Store.CreateFlowState(ctx, f)
+}
+
+func (s *tapped) TakeFlowState(ctx context.Context, id uuid.UUID) (bool, error) {
+	if err := s.write(); err != nil {
+		return false, err
+	}
+	return s.Store.TakeFlowState(ctx, id)
 }

@@ -83,6 +83,10 @@ func (c *Config) check() []Finding {
 	if c.Multi.Enabled && c.Multi.OperatorToken == "" {
 		find("OPERATOR_TOKEN", "$(openssl rand -base64 48)", "it is missing, and many instances need an operator")
 	}
+	if driver, _, err := c.DB.Resolve(); c.Multi.Enabled && err == nil && driver != SQLite && !c.Security.Encrypt {
+		find("SECURITY_DATABASE_ENCRYPTION_ENCRYPT", "true", "it is off, and many instances in a database server need a key that isn't in it; "+
+			"set it, and GOTRUE_SECURITY_DATABASE_ENCRYPTION_ENCRYPTION_KEY")
+	}
 	if len(c.JWT.AdminRoles) == 0 {
 		find("JWT_ADMIN_ROLES", "service_role", "it holds no role")
 	}

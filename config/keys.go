@@ -251,7 +251,7 @@ func serverKeys() []entry {
 		},
 		{
 			name: "PROFILER_PORT", def: "9998", is: port(func(c *Config) *uint16 { return &c.Profiler.Port }),
-			doc: "That port.",
+			doc: "That port. It may be the one that Prometheus fetches metrics at (METRICS_HOST, METRICS_PORT), which has both then.",
 		},
 	}
 }

@@ -2,14 +2,12 @@ package config
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
 
 	"github.com/truekeel/auth"
 	texts "github.com/truekeel/auth/internal/text"
-	"github.com/truekeel/auth/internal/user"
 	"github.com/truekeel/auth/sms"
 )
 
@@ -154,19 +152,12 @@ func parseTextTemplate(s string) (string, error) {
 }
 
 func parseTestNumbers(s string) (map[string]string, error) {
-	codes, err := parseMap(s)
+	codes, err := parsePairs(s, "number:code")
 	if err != nil {
-		return nil, errors.New("a part of it isn't of the form number:code")
+		return nil, err
 	}
-	for number, code := range codes {
-		if _, err := user.NormalizePhone(number); err != nil {
-			return nil, fmt.Errorf("%s is no number in E.164", shown(number))
-		}
-		if len(code) < 6 || len(code) > 10 || strings.Trim(code, "0123456789") != "" {
-			return nil, fmt.Errorf("the code of %s has to be 6 to 10 digits", shown(number))
-		}
-	}
-	return codes, nil
+	_, err = texts.TestNumbers(codes)
+	return codes, err
 }
 
 func parseTime(s string) (time.Time, error) {

@@ -18,17 +18,19 @@ func TestPhone(t *testing.T) {
 	require.Equal(t, 2030, c.Phone.TestUntil.Year())
 
 	for line, want := range map[string]string{
-		"GOTRUE_SMS_PROVIDER=pigeon":                     `"pigeon" is none of twilio`,
-		"GOTRUE_SMS_TEMPLATE={{ .Code":                   "the template can't be read",
-		"GOTRUE_SMS_TEMPLATE=Hello":                      "{{ .Code }}",
-		"GOTRUE_SMS_TEST_OTP=15005550100":                "number:code",
-		"GOTRUE_SMS_TEST_OTP=x:123456":                   "is no number",
-		"GOTRUE_SMS_TEST_OTP=15005550100:12":             "6 to 10 digits",
-		"GOTRUE_SMS_TEST_OTP_VALID_UNTIL=tomorrow":       "RFC 3339",
-		"GOTRUE_SMS_ALLOWED_COUNTRIES=DE,Atlantis":       "is no country",
-		"GOTRUE_SMS_DENIED_RANGES=0049":                  "is no range",
-		"GOTRUE_SMS_OTP_EXP=0":                           "is under",
-		"GOTRUE_SMS_TWILIO_MESSAGE_SERVICE_SID=M\u0001G": "can't be part of it",
+		"GOTRUE_SMS_PROVIDER=pigeon":                                 `"pigeon" is none of twilio`,
+		"GOTRUE_SMS_TEMPLATE={{ .Code":                               "the template can't be read",
+		"GOTRUE_SMS_TEMPLATE=Hello":                                  "{{ .Code }}",
+		"GOTRUE_SMS_TEST_OTP=15005550100":                            "number:code",
+		"GOTRUE_SMS_TEST_OTP=x:123456":                               "is no number",
+		"GOTRUE_SMS_TEST_OTP=15005550100:12":                         "6 to 10 digits",
+		"GOTRUE_SMS_TEST_OTP=+15005550100:123456,15005550100:654321": "has another code already",
+		"GOTRUE_SMS_TEST_OTP=15005550100:123456,15005550100:654321":  "given twice",
+		"GOTRUE_SMS_TEST_OTP_VALID_UNTIL=tomorrow":                   "RFC 3339",
+		"GOTRUE_SMS_ALLOWED_COUNTRIES=DE,Atlantis":                   "is no country",
+		"GOTRUE_SMS_DENIED_RANGES=0049":                              "is no range",
+		"GOTRUE_SMS_OTP_EXP=0":                                       "is under",
+		"GOTRUE_SMS_TWILIO_MESSAGE_SERVICE_SID=M\u0001G":             "can't be part of it",
 	} {
 		found := findings(t, "GOTRUE_EXTERNAL_PHONE_ENABLED=true", "GOTRUE_SMS_PROVIDER=twilio", "GOTRUE_SMS_TWILIO_ACCOUNT_SID=AC1",
 			"GOTRUE_SMS_TWILIO_AUTH_TOKEN=t", "GOTRUE_SMS_TWILIO_MESSAGE_SERVICE_SID=MG1", line)
@@ -52,6 +54,7 @@ func TestPhone(t *testing.T) {
 		require.Equal(t, keys, missing)
 	}
 	parse(t, "GOTRUE_SMS_PROVIDER=vonage") // it isn't switched on
+	parse(t, "GOTRUE_SMS_TEST_OTP=+15005550100:123456,15005550100:123456,15005550100:123456")
 }
 
 // A public server without a service starts, as GoTrue does, and says what is missing.

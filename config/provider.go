@@ -270,6 +270,9 @@ func (c *Config) settleProviders(warn func(key, text string, args ...any)) {
 		if host := hostOf(p.RedirectURI); host != "" && !c.servedAt(host) {
 			warn(key+"REDIRECT_URI", "browsers come back to %s, which isn't where they left from, so their cookie is missing and the sign-in fails; it should begin with GOTRUE_API_EXTERNAL_URL", host)
 		}
+		if p.URL != "" && slices.Contains([]string{"apple", "google", "line"}, name) {
+			warn(key+"URL", "it has no effect: this provider has no hosts but its own")
+		}
 		if p.SkipNonceCheck {
 			warn(key+"SKIP_NONCE_CHECK", "id tokens are accepted whatever their nonce, so a stolen one can be used until it ends")
 		}

@@ -108,6 +108,16 @@ func TestWarningsOfProviders(t *testing.T) {
 	}
 }
 
+// TestURLsOfProvidersThatHaveNoOther: what moves nothing is warned of.
+func TestURLsOfProvidersThatHaveNoOther(t *testing.T) {
+	for _, name := range []string{"APPLE", "GOOGLE", "LINE"} {
+		_, warnings, err := config.Parse(vars(name, "CLIENT_ID", "x", "SECRET", "s", "URL", "https://id.example.com"))
+		require.NoError(t, err)
+		require.Len(t, warnings, 1, name)
+		require.Equal(t, []string{"GOTRUE_EXTERNAL_" + name + "_URL"}, warnings[0].Keys)
+	}
+}
+
 // TestNamesThatNoProviderHas: what is a variable of something else isn't a provider's.
 func TestNamesThatNoProviderHas(t *testing.T) {
 	for _, name := range []string{"EMAIL", "PHONE", "SAML", "EMAIL_MAGIC_LINK", "ANONYMOUS_USERS", "acme", "A-B", ""} {

@@ -1,5 +1,10 @@
 package config
 
+import (
+	"maps"
+	"strings"
+)
+
 // Tracing says where traces go.
 type Tracing struct {
 	Enabled     bool
@@ -18,6 +23,14 @@ type Metrics struct {
 	Port     uint16
 }
 
+// OTel gives the variables that OpenTelemetry defines (OTEL_*), those of files among them.
+// Its SDK reads the environment of the process and knows of no files.
+func (c *Config) OTel() map[string]string {
+	out := maps.Clone(c.vars)
+	maps.DeleteFunc(out, func(name, _ string) bool { return !strings.HasPrefix(name, "OTEL_") })
+	return out
+}
+
 // The exporters of metrics.
 const (
 	OpenTelemetry = "opentelemetry"
@@ -28,7 +41,7 @@ func telemetryKeys() []entry {
 	return []entry{
 		{
 			name: "TRACING_ENABLED", def: "false", is: boolean(func(c *Config) *bool { return &c.Tracing.Enabled }),
-			doc: "Send traces by OTLP over HTTP. The variables `OTEL_*` that OpenTelemetry defines hold: endpoints, headers, certificates, samplers, limits, `OTEL_RESOURCE_ATTRIBUTES`, `OTEL_SERVICE_NAME`, `OTEL_SDK_DISABLED`.",
+			doc: "Send traces by OTLP over HTTP. The variables `OTEL_*` that OpenTelemetry defines hold, from files too: endpoints, headers, certificates, samplers, limits, `OTEL_RESOURCE_ATTRIBUTES`, `OTEL_SERVICE_NAME`, `OTEL_SDK_DISABLED`.",
 		},
 		{
 			name: "TRACING_EXPORTER", def: OpenTelemetry, is: choice(func(c *Config) *string { return &c.Tracing.Exporter }, OpenTelemetry),

@@ -188,15 +188,22 @@ func parseList(s string) ([]string, error) {
 }
 
 // parseMap reads name:value pairs with commas between them.
-func parseMap(s string) (map[string]string, error) {
+func parseMap(s string) (map[string]string, error) { return parsePairs(s, "name:value") }
+
+// parsePairs reads pairs of a form with a colon in it. Errors hold no value.
+func parsePairs(s, form string) (map[string]string, error) {
 	out := map[string]string{}
 	parts, _ := parseList(s)
 	for _, part := range parts {
 		name, value, ok := strings.Cut(part, ":")
-		if name = strings.TrimSpace(name); !ok || name == "" {
-			return nil, errors.New("a part of it isn't of the form name:value")
+		name, value = strings.TrimSpace(name), strings.TrimSpace(value)
+		if !ok || name == "" {
+			return nil, errors.New("a part of it isn't of the form " + form)
 		}
-		out[name] = strings.TrimSpace(value)
+		if other, twice := out[name]; twice && other != value {
+			return nil, fmt.Errorf("%s is given twice; leave one out", shown(name))
+		}
+		out[name] = value
 	}
 	return out, nil
 }

@@ -217,9 +217,13 @@ func TestFetchFails(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			server, clock := newTemplateServer(t), newClock()
 			server.does(c.answer)
+			timeout := time.Minute
+			if name == "slow" {
+				timeout = time.Second
+			}
 			var log bytes.Buffer
 			r := newRenderer(t, RendererConfig{
-				Now: clock.Now, Logger: slog.New(slog.NewTextHandler(&log, nil)), MaxSize: 100, Timeout: 20 * time.Millisecond,
+				Now: clock.Now, Logger: slog.New(slog.NewTextHandler(&log, nil)), MaxSize: 100, Timeout: timeout,
 				Templates: map[Kind]Template{Confirmation: {URL: strings.Replace(server.URL, "//", "//user:hunter2@", 1) + "/t?key=hunter2", Subject: "Custom"}},
 			})
 			assert.Contains(t, log.String(), c.logged)

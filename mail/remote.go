@@ -11,6 +11,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/truekeel/auth/internal/outbound"
 )
 
 // errResting means that a template couldn't be fetched a short while ago, which was said
@@ -148,12 +150,7 @@ func (r *remote) fetch(ctx context.Context) (*htmltemplate.Template, error) {
 	}
 	response, err := r.config.Client.Do(request)
 	if err != nil {
-		// A URL in the error could hold a password.
-		var wrapped *url.Error
-		if errors.As(err, &wrapped) {
-			err = wrapped.Err
-		}
-		return nil, fmt.Errorf("fetch %s: %w", r.loggable(), err)
+		return nil, fmt.Errorf("fetch %s: %w", r.loggable(), outbound.Cause(err)) // a URL could hold a password
 	}
 	defer func() { _ = response.Body.Close() }()
 	if response.StatusCode != http.StatusOK {

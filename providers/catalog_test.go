@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -45,6 +46,9 @@ func TestSignIn(t *testing.T) {
 				assert.Equal(t, plainJSON(t, w.Emails), strings.Replace(plainJSON(t, id.Emails), "null", "[]", 1))
 				assert.Equal(t, plainJSON(t, w.Claims), plainJSON(t, id.Claims))
 				assert.NotEmpty(t, id.AccessToken)
+				if name != "twitter" { // whose tokens don't end
+					assert.Equal(t, b.clock.now().Add(time.Hour), id.ExpiresAt)
+				}
 				keys[id.Issuer+" "+id.Subject] = true
 			}
 			require.Len(t, keys, 2, "two people are two identities")
@@ -292,6 +296,7 @@ func TestBadConfiguration(t *testing.T) {
 		p := providers.GitHub("id", "", providers.WithPKCE(false))
 		_, err := p.Begin(context.Background(), providers.Begin{State: state, Verifier: verifier, RedirectURL: redirectURL})
 		require.ErrorIs(t, err, providers.ErrConfig)
+		require.ErrorIs(t, err, providers.ErrNoSecret)
 	})
 }
 

@@ -139,7 +139,7 @@ func (p *client) usable(pkceVerifier string) error {
 		return p.bad
 	}
 	if p.config.Secret == "" && p.spec.secret == nil && (p.spec.NoPKCE || pkceVerifier == "") {
-		return &Error{Provider: p.spec.Name, Kind: ErrConfig, Cause: errors.New("missing OAuth secret")}
+		return &Error{Provider: p.spec.Name, Kind: ErrConfig, Cause: ErrNoSecret}
 	}
 	return nil
 }
@@ -303,7 +303,7 @@ func (p *client) identify(ctx context.Context, l *login) (Identity, error) {
 		return Identity{}, err
 	}
 	id.AccessToken, id.RefreshToken = l.token.AccessToken, l.token.RefreshToken
-	id.IDToken, id.ExpiresAt = l.rawIDToken(), l.token.Expiry
+	id.IDToken, id.ExpiresAt = l.rawIDToken(), l.ends()
 	return id, nil
 }
 

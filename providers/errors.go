@@ -37,6 +37,9 @@ var (
 	ErrUnreachable = errors.New("provider unreachable")
 	// ErrConfig means a provider that can't work as configured.
 	ErrConfig = errors.New("bad configuration")
+	// ErrNoSecret is the cause of an ErrConfig where sign-in in the browser needs a
+	// client secret and there is none. Presented id tokens need none.
+	ErrNoSecret = errors.New("missing OAuth secret")
 	// ErrUnknown means a name that is no provider's.
 	ErrUnknown = errors.New("unknown provider")
 )

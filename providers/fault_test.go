@@ -66,6 +66,16 @@ func TestProfilesOwnErrorIsKept(t *testing.T) {
 	require.Equal(t, "temporarily_broken", e.Code)
 }
 
+// Naver says in the profile itself that it is none.
+func TestNaverResult(t *testing.T) {
+	b := setUp(t, "naver", func(r *record, _ *providers.Config) {
+		r.Fixture.People[0].Answers[r.Fixture.Calls[0].URL].(map[string]any)["resultcode"] = "024"
+	})
+	id, err := b.signIn(0)
+	require.ErrorIs(t, err, providers.ErrNoSubject)
+	require.Zero(t, id)
+}
+
 func TestProvidersOwnErrorIsKept(t *testing.T) {
 	for _, fault := range []providertest.Fault{providertest.Refused, providertest.ErrorIn200} {
 		b := setUp(t, "discord")

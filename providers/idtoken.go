@@ -7,7 +7,6 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -152,7 +151,7 @@ func (p *client) claims(token *oidc.IDToken, accessToken string) (JSON, error) {
 // must have been made for us, if it says for whom.
 func (p *client) checkAudience(token *oidc.IDToken, ours []string) error {
 	mine := func(id string) bool { return id != "" && slices.Contains(ours, id) }
-	refuse := &Error{Provider: p.spec.Name, Kind: ErrAudience, Description: clip(fmt.Sprint(token.Audience), 500)}
+	refuse := &Error{Provider: p.spec.Name, Kind: ErrAudience, Description: clip(strings.Join(token.Audience, " "), 500)}
 	if !slices.ContainsFunc(token.Audience, mine) {
 		return refuse
 	}

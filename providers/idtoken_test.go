@@ -78,6 +78,14 @@ func TestBadIDTokensInTheBrowser(t *testing.T) {
 		_, err := b.signIn(0)
 		require.NoError(t, err)
 	})
+	t.Run("what is signed comes before what isn't", func(t *testing.T) {
+		b := setUp(t, "huggingface", func(r *record, _ *providers.Config) {
+			r.Fixture.People[1].IDToken["name"] = "Signed"
+		})
+		id, err := b.signIn(1)
+		require.NoError(t, err)
+		require.Equal(t, "Signed", id.Claims["name"])
+	})
 	t.Run("profile of somebody else", func(t *testing.T) {
 		b := setUp(t, "huggingface", func(r *record, _ *providers.Config) {
 			r.Fixture.People[1].Answers[r.Fixture.Calls[0].URL] = map[string]any{"sub": "a-1", "email": "ann@example.com"}

@@ -4,11 +4,14 @@ import (
 	"context"
 	"errors"
 	"io"
+	"math"
 	"net/http"
-	"net/url"
 	"strings"
+	"time"
 
 	"golang.org/x/oauth2"
+
+	"github.com/truekeel/auth/internal/outbound"
 )
 
 // login is one sign-in in the browser, after the code was exchanged.
@@ -59,7 +62,7 @@ func (p *client) exchange(ctx context.Context, e endpoints, code string, cb Call
 func (p *client) exchangeError(err error) error {
 	var refusal *oauth2.RetrieveError
 	if !errors.As(err, &refusal) {
-		return failed(p.spec.Name, ErrExchange, withoutURL(err))
+		return failed(p.spec.Name, ErrExchange, outbound.Cause(err))
 	}
 	out := &Error{
 		Provider: p.spec.Name, Kind: ErrExchange,
@@ -71,19 +74,22 @@ func (p *client) exchangeError(err error) error {
 	return out
 }
 
-// withoutURL drops the address from an error, as its query may hold a secret.
-func withoutURL(err error) error {
-	var u *url.Error
-	if errors.As(err, &u) {
-		return u.Err
-	}
-	return err
-}
-
 // rawIDToken is the id token of the token answer, "" if there is none.
 func (l *login) rawIDToken() string {
 	raw, _ := l.token.Extra("id_token").(string)
 	return raw
+}
+
+// ends is when the access token ends by our clock, zero if the answer doesn't say.
+func (l *login) ends() time.Time {
+	seconds := l.token.ExpiresIn
+	if n, ok := l.token.Extra("expires_in").(int64); ok { // of a form
+		seconds = n
+	}
+	if seconds == 0 {
+		return time.Time{}
+	}
+	return l.reach().now().Add(time.Duration(min(seconds, math.MaxInt32)) * time.Second)
 }
 
 // nonce is the nonce that was sent.

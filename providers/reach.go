@@ -62,7 +62,7 @@ func (e answerError) Error() string { return "answer reports an error: " + clip(
 func (r *reach) fetch(req *http.Request) (JSON, error) {
 	resp, err := r.client.Do(req)
 	if err != nil {
-		return JSON{}, withoutURL(err)
+		return JSON{}, outbound.Cause(err)
 	}
 	defer func() { _ = resp.Body.Close() }()
 	text, err := io.ReadAll(io.LimitReader(resp.Body, outbound.MaxBody+1))

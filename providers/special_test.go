@@ -9,6 +9,7 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
+	"net/http"
 	"net/url"
 	"strings"
 	"testing"
@@ -201,9 +202,30 @@ func TestTwitterTokenIsOfThisSignIn(t *testing.T) {
 	stolen.Keep = nil
 	_, err = b.finish(stolen)
 	require.ErrorIs(t, err, providers.ErrExchange)
+	require.Zero(t, b.server.Asked("https://api.twitter.com/oauth/access_token"), "it isn't left to the provider")
 	_, err = b.finish(theirs)
 	require.NoError(t, err)
 	require.NotEmpty(t, mine.Keep["oauth_token_secret"])
+}
+
+// A provider that doesn't confirm the callback would send the browser anywhere.
+func TestTwitterConfirmsTheCallback(t *testing.T) {
+	for answer, ok := range map[string]bool{
+		"oauth_token=a&oauth_token_secret=b&oauth_callback_confirmed=true":  true,
+		"oauth_token=a&oauth_token_secret=b&oauth_callback_confirmed=false": false,
+		"oauth_token=a&oauth_token_secret=b":                                false,
+	} {
+		p, err := providers.Connect(providers.Twitter("key", "secret"), providers.NewOutbound(&http.Client{
+			Transport: canned{kind: "text/plain", token: answer, tokenURL: "/oauth/request_token"},
+		}, nil))
+		require.NoError(t, err)
+		_, err = p.Begin(t.Context(), providers.Begin{State: state, RedirectURL: redirectURL})
+		if !ok {
+			require.ErrorIs(t, err, providers.ErrExchange, answer)
+			continue
+		}
+		require.NoError(t, err)
+	}
 }
 
 func TestWorkOSSelectors(t *testing.T) {

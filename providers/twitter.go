@@ -44,7 +44,7 @@ func twitter(c Config) Provider {
 	case c.clientID() == "":
 		err = errors.New("client id is missing")
 	case c.Secret == "":
-		err = errors.New("missing OAuth secret")
+		err = ErrNoSecret
 	}
 	if err != nil {
 		return broken("twitter", err)
@@ -145,7 +145,7 @@ func (p *twitterProvider) token(ctx context.Context, path string, with credentia
 	}
 	resp, err := p.reach().client.Do(r)
 	if err != nil {
-		return credentials{}, nil, withoutURL(err)
+		return credentials{}, nil, outbound.Cause(err)
 	}
 	defer func() { _ = resp.Body.Close() }()
 	body, err := io.ReadAll(io.LimitReader(resp.Body, outbound.MaxBody))

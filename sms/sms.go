@@ -50,7 +50,8 @@ type Sender interface {
 type Checker interface {
 	Sender
 	// Check reports whether code is the one that the service last sent to a number.
-	// An error means that the service couldn't say.
+	// An error means that the service couldn't say. The service may agree to a code once
+	// only: the library keeps what it agreed to.
 	Check(ctx context.Context, to, code string) (bool, error)
 }
 

@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -29,9 +30,8 @@ type administration struct {
 
 func (p *program) adminCommand() *cobra.Command {
 	a := &administration{program: p}
-	cmd := &cobra.Command{Use: "admin", Short: "Administrate accounts"}
+	cmd := family("admin", "Administrate accounts", a.createUser(), a.deleteUser(), a.confirm(), a.list(), a.setRole(), a.resetPassword(), a.token())
 	cmd.PersistentFlags().StringVarP(&a.audience, "aud", "a", "", "audience of the account (default that of GOTRUE_JWT_AUD)")
-	cmd.AddCommand(a.createUser(), a.deleteUser(), a.confirm(), a.list(), a.setRole(), a.resetPassword(), a.token())
 	return cmd
 }
 
@@ -208,14 +208,14 @@ func (a *administration) list() *cobra.Command {
 }
 
 func (a *administration) token() *cobra.Command {
-	role, life := "service_role", 24*time.Hour
+	role, life := "", 24*time.Hour
 	cmd := &cobra.Command{
 		Use: "token", Short: "Print a token that may use the administrator's endpoints", Args: cobra.NoArgs,
 		Long: `Print a token that may use the administrator's endpoints. It is good as long as it says
 and the key that signed it isn't retired: a key that was made, and not configured, is
 replaced by "truekeel keys rotate".`,
 		RunE: a.on(func(_ context.Context, _ []string) error {
-			c := tokens.Claims{Role: role, Issuer: a.config.JWT.Issuer}
+			c := tokens.Claims{Role: or(role, serviceRole(a.config.JWT.AdminRoles)), Issuer: a.config.JWT.Issuer}
 			if life < 0 {
 				return errors.New("a token's life can't be negative")
 			}
@@ -229,9 +229,18 @@ replaced by "truekeel keys rotate".`,
 			return err
 		}),
 	}
-	cmd.Flags().StringVar(&role, "role", role, "the token's role, one of GOTRUE_JWT_ADMIN_ROLES")
+	cmd.Flags().StringVar(&role, "role", "", "the token's role (default service_role, or the first of GOTRUE_JWT_ADMIN_ROLES)")
 	cmd.Flags().DurationVar(&life, "life", life, "how long it is good; 0 for good")
 	return cmd
+}
+
+// serviceRole is the role of a back end among those that administrate.
+func serviceRole(roles []string) string {
+	const usual = "service_role"
+	if slices.Contains(roles, usual) {
+		return usual
+	}
+	return roles[0] // config refuses none
 }
 
 func or(s, other string) string {

@@ -26,6 +26,7 @@ import (
 	"github.com/truekeel/auth"
 	"github.com/truekeel/auth/config"
 	"github.com/truekeel/auth/internal/smtptest"
+	"github.com/truekeel/auth/internal/testport"
 	"github.com/truekeel/auth/mail"
 )
 
@@ -265,18 +266,9 @@ func serverHost(w *world) string {
 	return host
 }
 
-func freePort(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer l.Close()
-	_, port, _ := net.SplitHostPort(l.Addr().String())
-	return port
-}
-
 func effects(t *testing.T) map[string]effect {
 	cert, key := certificateFiles(t, time.Now().Add(365*24*time.Hour), "localhost")
-	listenOn, profileOn := freePort(t), freePort(t)
+	listenOn, profileOn := strconv.Itoa(testport.Free(t)), strconv.Itoa(testport.Free(t))
 	proxied := env("GOTRUE_API_TRUSTED_PROXIES", "127.0.0.0/8")
 	https := func(w *world) string {
 		client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}

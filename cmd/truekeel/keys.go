@@ -15,9 +15,7 @@ import (
 )
 
 func (p *program) keysCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "keys", Short: "List, rotate, import and retire the keys that sign access tokens"}
-	cmd.AddCommand(p.keysList(), p.keysRotate(), p.keysImport(), p.keysRetire())
-	return cmd
+	return family("keys", "List, rotate, import and retire the keys that sign access tokens", p.keysList(), p.keysRotate(), p.keysImport(), p.keysRetire())
 }
 
 // onKeys makes a command's function of one that works on the keys.

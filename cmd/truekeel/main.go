@@ -73,6 +73,14 @@ serves on port 8081 of this machine alone and keeps its accounts in ./auth.db.`,
 	return root
 }
 
+// family is a command that does nothing without one of its own. Cobra would print the help
+// for a misspelled one and end well, and a script would take it for done.
+func family(use, short string, commands ...*cobra.Command) *cobra.Command {
+	cmd := &cobra.Command{Use: use, Short: short, Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
+	cmd.AddCommand(commands...)
+	return cmd
+}
+
 func (p *program) versionCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "version", Short: "Print the version", Args: cobra.NoArgs,

@@ -23,13 +23,17 @@ func newProfiler(c config.Profiler, logger *slog.Logger) (*profiler, error) {
 		return nil, err
 	}
 	mux := http.NewServeMux()
+	addProfiles(mux)
+	logger.Info("serving profiles", "address", l.Addr().String())
+	return &profiler{l, &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}}, nil
+}
+
+func addProfiles(mux *http.ServeMux) {
 	mux.HandleFunc("/debug/pprof/", pprof.Index)
 	mux.HandleFunc("/debug/pprof/cmdline", pprof.Cmdline)
 	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
 	mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
 	mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
-	logger.Info("serving profiles", "address", l.Addr().String())
-	return &profiler{l, &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}}, nil
 }
 
 func (p *profiler) serve() error { return p.http.Serve(p.listener) }

@@ -55,6 +55,9 @@ func (p *program) serve(ctx context.Context, f serveFlags) (err error) {
 	if c.Multi.Enabled && p.keel != "" {
 		return errKeelForMany
 	}
+	if err := export(c); err != nil {
+		return err
+	}
 	logger, file, err := newLogger(c.Log, p.out)
 	if err != nil {
 		return err
@@ -91,7 +94,7 @@ type server struct {
 	cert      *certificate // nil without HTTPS
 	listener  net.Listener
 	http      *http.Server
-	profiler  *profiler  // nil unless it is switched on
+	profiler  *profiler  // nil unless it is switched on, on a port of its own
 	telemetry *telemetry // nil unless it is switched on
 	leaving   atomic.Bool
 }
@@ -116,10 +119,8 @@ func newServer(c *config.Config, logger *slog.Logger, more ...auth.Option) (s *s
 	if err = s.openAccounts(more); err != nil {
 		return s, err
 	}
-	if c.Profiler.Enabled {
-		if s.profiler, err = newProfiler(c.Profiler, logger); err != nil {
-			return s, err
-		}
+	if err = s.profile(); err != nil {
+		return s, err
 	}
 	if s.listener, err = net.Listen("tcp", c.Address()); err != nil {
 		return s, err
@@ -132,6 +133,19 @@ func newServer(c *config.Config, logger *slog.Logger, more ...auth.Option) (s *s
 		s.http.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: s.cert.get}
 	}
 	return s, nil
+}
+
+// profile opens the profiles' port, unless it is that of the metrics, which has both then.
+func (s *server) profile() (err error) {
+	own, metrics := s.config.Profiler, s.config.Metrics
+	switch {
+	case !own.Enabled:
+	case s.telemetry != nil && s.telemetry.metrics != nil && own.Host == metrics.Host && own.Port == metrics.Port:
+		addProfiles(s.telemetry.metrics.mux)
+	default:
+		s.profiler, err = newProfiler(own, s.log)
+	}
+	return err
 }
 
 // openAccounts opens the Auth, or what opens many.

@@ -76,6 +76,17 @@ func newTelemetry(ctx context.Context, c *config.Config, logger *slog.Logger) (t
 	return t, err
 }
 
+// export puts the variables that OpenTelemetry defines where its SDK reads them, those of
+// files too.
+func export(c *config.Config) error {
+	for name, value := range c.OTel() {
+		if err := os.Setenv(name, value); err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+	}
+	return nil
+}
+
 // resourceOf says what traces and metrics are of. What OTEL_* says counts more.
 func resourceOf(ctx context.Context, c *config.Config) (*resource.Resource, error) {
 	attrs := []attribute.KeyValue{attribute.String("service.name", c.Tracing.ServiceName), attribute.String("service.version", version())}
@@ -157,6 +168,7 @@ func (t *telemetry) close(ctx context.Context) error {
 type metricsPort struct {
 	listener net.Listener
 	http     *http.Server
+	mux      *http.ServeMux
 }
 
 func newMetricsPort(c config.Metrics, registry *prometheus.Registry, logger *slog.Logger) (*metricsPort, error) {
@@ -167,7 +179,7 @@ func newMetricsPort(c config.Metrics, registry *prometheus.Registry, logger *slo
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{ErrorLog: slog.NewLogLogger(logger.Handler(), slog.LevelWarn)}))
 	logger.Info("serving metrics", "address", l.Addr().String())
-	return &metricsPort{l, &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}}, nil
+	return &metricsPort{l, &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}, mux}, nil
 }
 
 func (p *metricsPort) serve() error { return p.http.Serve(p.listener) }

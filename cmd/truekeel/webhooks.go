@@ -18,9 +18,7 @@ import (
 
 func (p *program) webhooksCommand() *cobra.Command {
 	a := &administration{program: p}
-	cmd := &cobra.Command{Use: "webhooks", Short: "See what receivers of events were told, and tell them again"}
-	cmd.AddCommand(a.listEvents(), a.showEvent(), a.redeliver())
-	return cmd
+	return family("webhooks", "See what receivers of events were told, and tell them again", a.listEvents(), a.showEvent(), a.redeliver())
 }
 
 func (a *administration) listEvents() *cobra.Command {

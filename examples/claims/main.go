@@ -11,6 +11,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io"
 	"log"
 	"net/http"
 	"net/http/httptest"
@@ -22,12 +23,12 @@ import (
 )
 
 func main() {
-	if err := run(context.Background()); err != nil {
+	if err := run(context.Background(), os.Stdout); err != nil {
 		log.Fatal(err)
 	}
 }
 
-func run(ctx context.Context) error {
+func run(ctx context.Context, out io.Writer) error {
 	dir, err := os.MkdirTemp("", "claims")
 	if err != nil {
 		return err
@@ -59,7 +60,7 @@ func run(ctx context.Context) error {
 	}
 	// Nobody signs in who is in no team: the hook refuses.
 	_, err = a.Users().Issue(ctx, ada.ID, "demo")
-	fmt.Println("without a team:", err)
+	fmt.Fprintln(out, "without a team:", err)
 
 	for _, mayEdit := range []bool{false, true} {
 		if _, err := db.ExecContext(ctx, `REPLACE INTO members VALUES (?, 'Acme', ?)`, ada.ID.String(), mayEdit); err != nil {
@@ -73,7 +74,7 @@ func run(ctx context.Context) error {
 		r.Header.Set("Authorization", "Bearer "+grant.AccessToken)
 		w := httptest.NewRecorder()
 		edit.ServeHTTP(w, r)
-		fmt.Print("may edit ", mayEdit, ": ", w.Code, " ", w.Body)
+		fmt.Fprint(out, "may edit ", mayEdit, ": ", w.Code, " ", w.Body)
 	}
 	return nil
 }

@@ -46,8 +46,8 @@ type Config struct {
 	Audience  string
 	// AutoConfirm lets an anonymous user take an address at once.
 	AutoConfirm bool
-	// PhoneOff leaves everybody's number as it is; PhoneAutoConfirm takes a new one
-	// without proof.
+	// PhoneOff leaves everybody's number as it is and sends no messages;
+	// PhoneAutoConfirm takes a new number without proof.
 	PhoneOff         bool
 	PhoneAutoConfirm bool
 	// AskNonce asks for a nonce when a password is changed in a session older
@@ -69,6 +69,15 @@ func New(c Config) *Flow { return &Flow{c} }
 type Caller struct {
 	User    store.User
 	Session store.Session
+}
+
+// there is the error of reading the caller again, within a transaction: he may be gone
+// since his token was checked.
+func there(u store.User, err error) error {
+	if errors.Is(err, store.ErrNotFound) || err == nil && !u.DeletedAt.IsZero() {
+		return session.ErrGone
+	}
+	return err
 }
 
 // Get reads the caller's account.
@@ -168,6 +177,9 @@ func (f *Flow) admit(ctx context.Context, c Caller, q *Update) error {
 		if err := f.Policy.Check(ctx, *q.Password, about...); err != nil {
 			return err
 		}
+		if err := f.Hasher.CheckText(*q.Password); err != nil {
+			return err
+		}
 	}
 	u := &c.User
 	switch {
@@ -214,16 +226,28 @@ func (f *Flow) mailable(ctx context.Context, c Caller) error {
 }
 
 // password checks what a new password needs and hashes it. The nonce's token, if one
-// was needed, is taken with the change.
+// was needed, is taken with the change. Nothing is compared with the present password
+// before the nonce is a good one: else whoever has a session could guess at it.
 func (f *Flow) password(ctx context.Context, c Caller, q Update) (hash string, nonce *store.OneTimeToken, err error) {
 	if q.Password == nil {
 		return "", nil, nil
 	}
-	if nonce, err = f.fresh(ctx, c, q.Nonce); err != nil {
-		return "", nil, err
+	again, known := f.asksNonce(c), f.asksCurrent(c)
+	switch {
+	case again && q.Nonce == "":
+		return "", nil, errNonceNeeded
+	case known && q.CurrentPassword == "":
+		return "", nil, errCurrentNone
 	}
-	if err := f.knows(ctx, c, q); err != nil {
-		return "", nil, err
+	if again {
+		if nonce, err = f.nonce(ctx, c, q.Nonce); err != nil {
+			return "", nil, err
+		}
+	}
+	if known {
+		if err := f.knows(ctx, c, q.CurrentPassword); err != nil {
+			return "", nil, err
+		}
 	}
 	if c.User.PasswordHash != "" {
 		same, _, err := f.Hasher.Compare(ctx, c.User.PasswordHash, *q.Password)
@@ -238,36 +262,35 @@ func (f *Flow) password(ctx context.Context, c Caller, q Update) (hash string, n
 	return hash, nonce, err
 }
 
-// fresh asks for a nonce unless the session is young.
-func (f *Flow) fresh(ctx context.Context, c Caller, nonce string) (*store.OneTimeToken, error) {
+// asksNonce reports whether a nonce has to be given, as it has unless the session is young.
+func (f *Flow) asksNonce(c Caller) bool {
 	young := c.Session.ID != uuid.Nil && f.Now().Before(c.Session.CreatedAt.Add(24*time.Hour))
-	if !f.AskNonce || young {
-		return nil, nil
-	}
-	if nonce == "" {
-		return nil, errNonceNeeded
-	}
+	return f.AskNonce && !young
+}
+
+// nonce finds the token of a nonce.
+func (f *Flow) nonce(ctx context.Context, c Caller, text string) (*store.OneTimeToken, error) {
 	candidate := onetime.Candidate{UserID: c.User.ID, Purpose: store.PurposeReauthentication}
 	byCode, to := f.Tokens.ByCode, c.User.Email
 	if to == "" {
 		byCode, to = f.Texts.ByCode, c.User.Phone
 	}
-	t, err := byCode(ctx, to, nonce, candidate)
+	t, err := byCode(ctx, to, text, candidate)
 	if errors.Is(err, onetime.ErrCode) {
 		return nil, errNonce
 	}
 	return &t, err
 }
 
-// knows asks for the present password, unless the session began with a mail.
-func (f *Flow) knows(ctx context.Context, c Caller, q Update) error {
-	if !f.RequireCurrent || c.User.PasswordHash == "" || byMail(c.Session) {
-		return nil
-	}
-	if q.CurrentPassword == "" {
-		return errCurrentNone
-	}
-	right, _, err := f.Hasher.Compare(ctx, c.User.PasswordHash, q.CurrentPassword)
+// asksCurrent reports whether the present password has to be given, as it has unless the
+// session began with a mail.
+func (f *Flow) asksCurrent(c Caller) bool {
+	return f.RequireCurrent && c.User.PasswordHash != "" && !byMail(c.Session)
+}
+
+// knows refuses who doesn't know the present password.
+func (f *Flow) knows(ctx context.Context, c Caller, pw string) error {
+	right, _, err := f.Hasher.Compare(ctx, c.User.PasswordHash, pw)
 	if err == nil && !right {
 		err = errCurrent
 	}
@@ -302,10 +325,7 @@ type edit struct {
 func (e *edit) run(ctx context.Context, tx store.Store) error {
 	e.sent, e.text = nil, text.Sent{}
 	acc, err := e.Accounts.Load(ctx, tx, e.caller.User.ID)
-	if errors.Is(err, store.ErrNotFound) {
-		return fault.New(fault.UserNotFound, "User from sub claim in JWT does not exist")
-	}
-	if err != nil {
+	if err := there(acc.User, err); err != nil {
 		return err
 	}
 	e.account = acc
@@ -402,6 +422,8 @@ func (f *Flow) Reauthenticate(ctx context.Context, c Caller) (receipt string, er
 		return "", errVerifyEmail
 	case u.Email != "":
 		return "", f.reauthenticateByMail(ctx, c)
+	case f.PhoneOff:
+		return "", errPhoneOff
 	case u.PhoneConfirmedAt.IsZero():
 		return "", errVerifyNumber
 	default:
@@ -416,7 +438,7 @@ func (f *Flow) reauthenticateByMail(ctx context.Context, c Caller) error {
 	var sent post.Sent
 	err := f.Store.Tx(ctx, func(tx store.Store) error {
 		u, err := tx.User(ctx, c.User.ID)
-		if err != nil {
+		if err := there(u, err); err != nil {
 			return err
 		}
 		wait, err := f.Post.TooSoon(ctx, tx, mail.Reauthentication, u.Email)

@@ -100,7 +100,7 @@ func (f *Flow) reauthenticateByText(ctx context.Context, c Caller) (receipt stri
 	var sent text.Sent
 	err = f.Store.Tx(ctx, func(tx store.Store) error {
 		u, err := tx.User(ctx, c.User.ID)
-		if err != nil {
+		if err := there(u, err); err != nil {
 			return err
 		}
 		wait, err := f.Texts.TooSoon(ctx, tx, text.Reauthentication, to)

@@ -172,8 +172,11 @@ func ours(name string) bool {
 
 // notReached is the answer where the way to a provider can't begin.
 func notReached(err error) error {
-	if errors.Is(err, providers.ErrUnreachable) {
+	switch {
+	case errors.Is(err, providers.ErrUnreachable):
 		return fault.New(fault.Unavailable, "The identity provider does not answer").WithCause(err)
+	case errors.Is(err, providers.ErrNoSecret):
+		return fault.New(fault.ValidationFailed, "Unsupported provider: missing OAuth secret").WithCause(err)
 	}
 	return fault.New(fault.UnexpectedFailure, "Error preparing the sign-in with the identity provider").WithCause(err)
 }

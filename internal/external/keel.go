@@ -40,6 +40,8 @@ var (
 	// ErrClaims is the answer to an id token whose claims have other types than they
 	// should.
 	ErrClaims = fault.New(fault.BadIDToken, "The claims of the id token are insufficient")
+	// ErrEnded is the answer to a provider whose access token has ended when it comes.
+	ErrEnded = fault.New(fault.BadOAuthCallback, "The identity provider's access token has ended")
 )
 
 // Exchange signs in with an id token, which chooses among the configured providers by

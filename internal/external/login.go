@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -37,10 +38,16 @@ type login struct {
 // maxKey is the longest issuer or subject, in bytes: what every database indexes.
 const maxKey = 255
 
+// leastLife is how much of its life an access token has to have left in the Keel dialect.
+const leastLife = 10 * time.Second
+
 // read is the package's read with what the host wants kept of the id token. The Keel
-// dialect asks for claims of the right types too.
+// dialect asks for an access token that is still good and claims of the right types too.
 func (f *Flow) read(p providers.Provider, id providers.Identity, kind session.Kind) (login, error) {
 	l, err := read(p, id)
+	if err == nil && kind == session.Keel && !id.ExpiresAt.IsZero() && !id.ExpiresAt.After(f.Now().Add(leastLife)) {
+		err = ErrEnded
+	}
 	if err != nil || id.IDToken == "" {
 		return l, err
 	}

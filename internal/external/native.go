@@ -3,6 +3,9 @@ package external
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
+	"strings"
 
 	"github.com/google/uuid"
 
@@ -40,13 +43,9 @@ func (f *Flow) Native(ctx context.Context, q Native) (session.Grant, error) {
 	if q.Link != uuid.Nil && !f.ManualLinking {
 		return session.Grant{}, errLinkingOff
 	}
-	p, v, ok := f.verifier(q)
-	if !ok {
-		return session.Grant{}, ErrProvider
-	}
-	id, err := v.VerifyIDToken(ctx, providers.IDToken{Raw: q.Token, Nonce: q.Nonce, AccessToken: q.AccessToken, Issuer: q.Issuer})
+	p, id, err := f.presented(ctx, q)
 	if err != nil {
-		return session.Grant{}, unverified(err)
+		return session.Grant{}, err
 	}
 	l, err := f.read(p, id, session.GoTrue)
 	if err != nil {
@@ -64,20 +63,28 @@ func (f *Flow) Native(ctx context.Context, q Native) (session.Grant, error) {
 	return s.grant(ctx)
 }
 
-// verifier finds who verifies a token: the provider that is named, else the one whose
-// tokens have the issuer. A token never chooses for itself.
-func (f *Flow) verifier(q Native) (providers.Provider, providers.IDTokenVerifier, bool) {
-	if q.Provider != "" {
-		p, ok := f.provider(q.Provider)
-		v, can := p.(providers.IDTokenVerifier)
-		return p, v, ok && can
+// presented verifies a token with the provider that is named; else with those whose
+// tokens have the issuer, in the order of their names: several may have one, and the
+// first that accepts it is the one. A token never chooses for itself.
+func (f *Flow) presented(ctx context.Context, q Native) (providers.Provider, providers.Identity, error) {
+	names := []string{strings.ToLower(q.Provider)}
+	if q.Provider == "" {
+		names = slices.Sorted(maps.Keys(f.Providers))
 	}
-	for _, p := range f.Providers {
-		if v, ok := p.(providers.IDTokenVerifier); ok && v.IssuedBy(q.Issuer) {
-			return p, v, true
+	refusal := error(ErrProvider)
+	for _, name := range names {
+		p := f.Providers[name]
+		v, ok := p.(providers.IDTokenVerifier)
+		if !ok || q.Provider == "" && !v.IssuedBy(q.Issuer) {
+			continue
 		}
+		id, err := v.VerifyIDToken(ctx, providers.IDToken{Raw: q.Token, Nonce: q.Nonce, AccessToken: q.AccessToken, Issuer: q.Issuer})
+		if err == nil {
+			return p, id, nil
+		}
+		refusal = unverified(err)
 	}
-	return nil, nil, false
+	return nil, providers.Identity{}, refusal
 }
 
 // unverified is the answer to a token that proves nothing.

@@ -115,5 +115,5 @@ func (f *Flow) promote(ctx context.Context, tx store.Store, acc *user.Account) e
 		u.EmailConfirmedAt = time.Time{}
 	}
 	// What was sent to the former address must not open the account any more.
-	return tx.DeleteOneTimeTokens(ctx, u.ID)
+	return user.EndProofs(ctx, tx, u.ID)
 }

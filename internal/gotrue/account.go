@@ -64,7 +64,13 @@ func (d *Dialect) updateUser() endpoint.Func {
 	act := func(ctx context.Context, q updateRequest) (user.Account, error) {
 		return d.Account.Update(ctx, q.caller, q.update)
 	}
-	return endpoint.Of(parse, act, writeUser)
+	return with(endpoint.Of(parse, act, writeUser), goneStatus())
+}
+
+// goneStatus gives the status of a token whose user is gone to a request during which he
+// goes.
+func goneStatus() map[fault.Code]int {
+	return map[fault.Code]int{fault.UserNotFound: http.StatusForbidden}
 }
 
 func (d *Dialect) reauthenticate() endpoint.Func {
@@ -76,6 +82,7 @@ func (d *Dialect) reauthenticate() endpoint.Func {
 	return with(do, map[fault.Code]int{
 		fault.EmailNotConfirmed: http.StatusUnprocessableEntity,
 		fault.PhoneNotConfirmed: http.StatusUnprocessableEntity,
+		fault.UserNotFound:      http.StatusForbidden,
 	})
 }
 

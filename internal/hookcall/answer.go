@@ -54,6 +54,24 @@ type refusal struct {
 	Message string `json:"message"`
 }
 
+// meant reports whether the hook does refuse. Hooks may write the object always, with
+// nothing in it, or with the status of a success, where they agree.
+func (r *refusal) meant() bool {
+	return r.Message != "" || r.Status != 0 && (r.Status < 200 || r.Status > 299)
+}
+
+// fault is what the client gets.
+func (r *refusal) fault() *fault.Error {
+	f := &fault.Error{Code: fault.Unknown, Status: r.Status, Message: printable(r.Message, maxMessage)}
+	if f.Status < http.StatusBadRequest || f.Status > 599 {
+		f.Status = http.StatusInternalServerError
+	}
+	if f.Message == "" {
+		f.Message = "The request was refused by a hook"
+	}
+	return f
+}
+
 // maxMessage bounds the text of a refusal, in bytes.
 const maxMessage = 1000
 
@@ -72,12 +90,8 @@ func read(body []byte, out any) error {
 	if err := json.Unmarshal(body, &e); err != nil {
 		return errRefusal // a hook that refuses in its own words refuses all the same
 	}
-	if e.Error != nil && e.Error.Message != "" {
-		status := e.Error.Status
-		if status < http.StatusBadRequest || status > 599 {
-			status = http.StatusInternalServerError
-		}
-		return &fault.Error{Code: fault.Unknown, Status: status, Message: printable(e.Error.Message, maxMessage)}
+	if e.Error != nil && e.Error.meant() {
+		return e.Error.fault()
 	}
 	if out == nil {
 		return nil

@@ -75,7 +75,10 @@ func write(status int, contentType, body string) http.HandlerFunc {
 	}
 }
 
-const jsonType = "application/json"
+const (
+	jsonType = "application/json"
+	wordless = "The request was refused by a hook"
+)
 
 func TestAnswers(t *testing.T) {
 	bomb := func() []byte {
@@ -98,7 +101,13 @@ func TestAnswers(t *testing.T) {
 		"202":               {answer: write(202, jsonType, `{}`)},
 		"204":               {answer: func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(204) }},
 		"200 without body":  {answer: write(200, jsonType, ``)},
-		"an empty error":    {answer: write(200, jsonType, `{"error":{"http_code":403,"message":""}}`)},
+		"an empty error":    {answer: write(200, jsonType, `{"error":{"http_code":0,"message":""}}`)},
+		"an empty object":   {answer: write(200, jsonType, `{"error":{}}`)},
+		"no error at all":   {answer: write(200, jsonType, `{"error":{"http_code":200,"message":""}}`)},
+		"without words":     {write(200, jsonType, `{"error":{"http_code":403}}`), fault.Unknown, 403, wordless},
+		"with empty words":  {write(200, jsonType, `{"error":{"http_code":429,"message":""}}`), fault.Unknown, 429, wordless},
+		"with odd words":    {write(200, jsonType, `{"error":{"http_code":403,"message":"\u0000"}}`), fault.Unknown, 403, wordless},
+		"with no status":    {write(200, jsonType, `{"error":{"http_code":1}}`), fault.Unknown, 500, wordless},
 		"a null error":      {answer: write(200, jsonType, `{"error":null}`)},
 		"a refusal":         {write(200, jsonType, `{"error":{"http_code":403,"message":"not you"}}`), fault.Unknown, 403, "not you"},
 		"a refusal by 202":  {write(202, jsonType, `{"error":{"http_code":429,"message":"slow"}}`), fault.Unknown, 429, "slow"},
@@ -352,9 +361,10 @@ func TestFunctions(t *testing.T) {
 		``:     "",
 		`null`: "",
 		`{"error":{"http_code":418,"message":"tea"}}`: "tea",
-		`[]`:                                errNoJSON.Message,
-		strings.Repeat(" ", MaxAnswer+1):    errTooLarge.Message,
-		`{"claims":"not what it ought be"}`: errShape.Message,
+		`{"error":{"http_code":418}}`:                 wordless,
+		`[]`:                                          errNoJSON.Message,
+		strings.Repeat(" ", MaxAnswer+1):              errTooLarge.Message,
+		`{"claims":"not what it ought be"}`:           errShape.Message,
 	} {
 		answer = []byte(text)
 		err := h.Call(t.Context(), UserInput{}, &out)

@@ -55,10 +55,14 @@ func (d *Dialect) depart(r *http.Request) (external.Departure, error) {
 	if err != nil {
 		return external.Departure{}, err
 	}
-	return d.External.Begin(r.Context(), external.Request{
+	to, err := d.External.Begin(r.Context(), external.Request{
 		Kind: session.Keel, Callback: "/callback/" + p.path(), Audience: d.Audience,
 		Provider: p.path(), RedirectTo: landing, Challenge: challenge,
 	})
+	if errors.Is(err, providers.ErrNoSecret) {
+		err = errNoSecret(p.Name)
+	}
+	return to, err
 }
 
 // challengeOf reads a challenge, if there is one. A plain one protects from nothing.
@@ -153,6 +157,8 @@ func journeyError(err error) (e refusal, ok bool) {
 		return refusal{code: accessDenied, text: "provider error: " + refused.Code + ". " + refused.Description}, true
 	case errors.Is(err, external.ErrClaims):
 		return refusal{code: serverError, text: "insufficient claims on id_token"}, true
+	case errors.Is(err, external.ErrEnded):
+		return refusal{code: accessDenied, text: "access token is not valid or has expired"}, true
 	case errors.As(err, &provider):
 		return providerError(provider)
 	case !errors.As(err, &f):

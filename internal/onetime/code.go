@@ -44,29 +44,42 @@ func (t *Tokens) IssueFixed(ctx context.Context, tx store.OneTimeTokens, userID 
 // candidate has a token, unless the recipient's hour is spent. The first candidate with
 // a token counts, unless another user has one too: the code doesn't tell whose it is, and
 // is nobody's then. An error of check is given as it is.
-func (t *Tokens) ByService(ctx context.Context, recipient string, check func(context.Context) (bool, error), candidates ...Candidate) (store.OneTimeToken, error) {
+//
+// A service agrees to a code once. So the code is kept with its token from then on, as
+// one of ours is: it stays good where what it is for is refused, and the service isn't
+// asked about it again.
+func (t *Tokens) ByService(ctx context.Context, recipient, code string, check func(context.Context) (bool, error), candidates ...Candidate) (store.OneTimeToken, error) {
 	var live []store.OneTimeToken
+	var kept *store.OneTimeToken
 	var spent bool
 	err := t.Store.Tx(ctx, func(tx store.Store) (err error) {
-		live = nil
+		live, kept = nil, nil
 		if spent, err = t.countAddress(ctx, tx, recipient); err != nil {
 			return err
 		}
 		for _, c := range candidates {
-			row, ok, err := t.attempt(ctx, tx, c)
+			row, open, right, err := t.attempt(ctx, tx, c, recipient, code)
 			if err != nil {
 				return err
 			}
-			if ok && row.Recipient == recipient {
+			if open && row.Recipient == recipient {
 				live = append(live, row)
 			}
+			if open && right && !spent && kept == nil {
+				kept = &row
+			}
 		}
-		return nil
+		if kept == nil {
+			return nil
+		}
+		return tx.DropCounter(ctx, t.counterOf(recipient))
 	})
-	if err != nil {
+	switch {
+	case err != nil:
 		return store.OneTimeToken{}, err
-	}
-	if spent {
+	case kept != nil:
+		return *kept, nil
+	case spent:
 		return store.OneTimeToken{}, ErrCode
 	}
 	right, err := check(ctx)
@@ -76,17 +89,34 @@ func (t *Tokens) ByService(ctx context.Context, recipient string, check func(con
 	if !right || len(live) == 0 || slices.ContainsFunc(live, func(row store.OneTimeToken) bool { return row.UserID != live[0].UserID }) {
 		return store.OneTimeToken{}, ErrCode
 	}
-	return live[0], t.Store.DropCounter(ctx, t.counterOf(recipient))
+	return t.keep(ctx, live[0], code)
 }
 
-// attempt reads the token of a candidate, having counted a guess at it; false if it
-// can't be guessed any more.
-func (t *Tokens) attempt(ctx context.Context, tx store.OneTimeTokens, c Candidate) (store.OneTimeToken, bool, error) {
-	row, err := tx.OneTimeTokenOf(ctx, c.UserID, c.Purpose)
-	missing := errors.Is(err, store.ErrNotFound)
-	if err != nil && !missing {
-		return row, false, err
+// keep puts a token in the place of one whose code a service has agreed to, with that
+// code. Of racing callers one gets it, the others [ErrCode]: the service may have agreed
+// to all of them.
+func (t *Tokens) keep(ctx context.Context, row store.OneTimeToken, code string) (store.OneTimeToken, error) {
+	kept := row // as it was before this guess was counted
+	var err error
+	if kept.ID, err = uuid.NewV7(); err != nil {
+		return store.OneTimeToken{}, err
 	}
-	counted, err := tx.CountAttempt(ctx, row.ID, t.MaxGuesses)
-	return row, !missing && counted && t.Now().Before(row.CodeExpiresAt), err
+	kept.CodeMAC = hex.EncodeToString(t.mac(row.UserID, row.Purpose, row.Recipient, code))
+	err = t.Store.Tx(ctx, func(tx store.Store) error {
+		// The counter first, as where guesses are counted: else the two wait for each other.
+		if err := tx.DropCounter(ctx, t.counterOf(row.Recipient)); err != nil {
+			return err
+		}
+		if err := t.Take(ctx, tx, row, ErrCode); err != nil {
+			return err
+		}
+		return tx.PutOneTimeToken(ctx, kept)
+	})
+	if errors.Is(err, store.ErrConflict) {
+		err = ErrCode // another code was asked for at the same time
+	}
+	if err != nil {
+		return store.OneTimeToken{}, err
+	}
+	return kept, nil
 }

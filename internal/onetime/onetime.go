@@ -172,11 +172,11 @@ func (t *Tokens) ByCode(ctx context.Context, recipient, code string, candidates 
 			return err
 		}
 		for _, c := range candidates {
-			row, ok, err := t.guess(ctx, tx, c, recipient, code)
+			row, open, right, err := t.attempt(ctx, tx, c, recipient, code)
 			if err != nil {
 				return err
 			}
-			if ok && !spent && found == nil {
+			if open && right && !spent && found == nil {
 				found = &row
 			}
 		}
@@ -236,20 +236,18 @@ func (t *Tokens) count(ctx context.Context, tx store.Store, id uuid.UUID, right 
 	return counted, err
 }
 
-// guess compares a code with the token of one candidate and counts the guess by a
-// conditional write, so that racing guesses can't exceed the budget.
-func (t *Tokens) guess(ctx context.Context, tx store.Store, c Candidate, recipient, code string) (store.OneTimeToken, bool, error) {
-	row, err := tx.OneTimeTokenOf(ctx, c.UserID, c.Purpose)
+// attempt compares a code with the token of one candidate and counts the guess by a
+// conditional write, so that racing guesses can't exceed the budget. open says that there
+// is a token whose code is still good for something.
+func (t *Tokens) attempt(ctx context.Context, tx store.Store, c Candidate, recipient, code string) (row store.OneTimeToken, open, right bool, err error) {
+	row, err = tx.OneTimeTokenOf(ctx, c.UserID, c.Purpose)
 	missing := errors.Is(err, store.ErrNotFound)
 	if err != nil && !missing {
-		return row, false, err
+		return row, false, false, err
 	}
-	right := t.matches(row, c, recipient, code)
+	right = t.matches(row, c, recipient, code)
 	counted, err := t.count(ctx, tx, row.ID, right)
-	if err != nil {
-		return row, false, err
-	}
-	return row, right && !missing && counted && t.Now().Before(row.CodeExpiresAt), nil
+	return row, !missing && counted && t.Now().Before(row.CodeExpiresAt), right, err
 }
 
 func (t *Tokens) matches(row store.OneTimeToken, c Candidate, recipient, code string) bool {

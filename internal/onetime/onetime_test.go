@@ -6,10 +6,13 @@ import (
 	"encoding/hex"
 	"errors"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/truekeel/auth/internal/onetime"
@@ -289,38 +292,131 @@ func TestByService(t *testing.T) {
 	}
 	one := onetime.Candidate{UserID: b.user, Purpose: store.PurposePhoneSignIn}
 	two := onetime.Candidate{UserID: b.user, Purpose: store.PurposePhoneConfirmation}
-	_, err := b.ByService(t.Context(), address, answer(true), one, two)
+	_, err := b.ByService(t.Context(), address, "123456", answer(true), one, two)
 	require.ErrorIs(t, err, onetime.ErrCode, "nothing was sent from here")
 	for _, p := range []store.Purpose{two.Purpose, one.Purpose} {
 		require.NoError(t, b.IssueFixed(t.Context(), b.store, b.user, p, address, "", time.Minute))
 	}
 	_, err = b.ByCode(t.Context(), address, "", one, two)
 	require.ErrorIs(t, err, onetime.ErrCode, "it has no code of ours, not even an empty one")
-	_, err = b.ByService(t.Context(), "bob@example.com", answer(true), one, two)
+	_, err = b.ByService(t.Context(), "bob@example.com", "123456", answer(true), one, two)
 	require.ErrorIs(t, err, onetime.ErrCode, "it was sent to another")
-	_, err = b.ByService(t.Context(), address, answer(false), one, two)
+	_, err = b.ByService(t.Context(), address, "123456", answer(false), one, two)
 	require.ErrorIs(t, err, onetime.ErrCode)
-	row, err := b.ByService(t.Context(), address, answer(true), one, two)
+	row, err := b.ByService(t.Context(), address, "123456", answer(true), one, two)
 	require.NoError(t, err)
 	require.Equal(t, one.Purpose, row.Purpose)
+	require.NoError(t, b.Take(t.Context(), b.store, row, onetime.ErrCode))
+	require.NoError(t, b.IssueFixed(t.Context(), b.store, b.user, one.Purpose, address, "", time.Minute))
 	down := errors.New("down")
-	_, err = b.ByService(t.Context(), address, func(context.Context) (bool, error) { return false, down }, one)
+	_, err = b.ByService(t.Context(), address, "123456", func(context.Context) (bool, error) { return false, down }, one)
 	require.ErrorIs(t, err, down)
 
 	before := asked
-	for range 20 {
-		_, err = b.ByService(t.Context(), address, answer(true), one)
-		if err == nil {
-			continue
-		}
+	for n := range 20 {
+		_, err = b.ByService(t.Context(), address, "123456", answer(n >= 4), one) // right when it is too late
 		require.ErrorIs(t, err, onetime.ErrCode)
 	}
 	require.Equal(t, 7, asked-before, "with the one before, the eight of the hour")
 	*b.now = b.now.Add(2 * time.Hour)
 	require.NoError(t, b.IssueFixed(t.Context(), b.store, b.user, one.Purpose, address, "", time.Minute))
 	*b.now = b.now.Add(time.Minute)
-	_, err = b.ByService(t.Context(), address, answer(true), one)
+	_, err = b.ByService(t.Context(), address, "123456", answer(true), one)
 	require.ErrorIs(t, err, onetime.ErrCode, "it is too late")
+}
+
+// A code that a service has agreed to, which it does once, is as good as one of ours until
+// it is taken: within its life and its budget of guesses, for its user and purpose, and
+// for no other code.
+func TestByServiceKeepsTheCode(t *testing.T) {
+	b := open(t)
+	asked := 0
+	find := func(code string, right bool, candidates ...onetime.Candidate) (store.OneTimeToken, error) {
+		return b.ByService(t.Context(), address, code, func(context.Context) (bool, error) { asked++; return right, nil }, candidates...)
+	}
+	c := onetime.Candidate{UserID: b.user, Purpose: store.PurposePhoneSignIn}
+	other := onetime.Candidate{UserID: b.user, Purpose: store.PurposePhoneChange}
+	for _, p := range []store.Purpose{c.Purpose, other.Purpose} {
+		require.NoError(t, b.IssueFixed(t.Context(), b.store, b.user, p, address, "", time.Minute))
+	}
+	for range 4 {
+		_, err := find("111111", false, c)
+		require.ErrorIs(t, err, onetime.ErrCode)
+	}
+	for range 10 {
+		_, err := find("123456", asked == 4, c)
+		require.NoError(t, err)
+	}
+	require.Equal(t, 5, asked, "once for the code, however often it comes")
+	row, err := b.store.OneTimeTokenOf(t.Context(), b.user, c.Purpose)
+	require.NoError(t, err)
+	require.NotContains(t, row.CodeMAC, "123456")
+	_, err = find("123456", false, other)
+	require.ErrorIs(t, err, onetime.ErrCode, "another purpose")
+	_, err = find("123456", false, onetime.Candidate{Purpose: c.Purpose})
+	require.ErrorIs(t, err, onetime.ErrCode, "nobody")
+
+	row, err = find("123456", false, c)
+	require.NoError(t, err)
+	require.NoError(t, b.Take(t.Context(), b.store, row, onetime.ErrCode))
+	_, err = find("123456", false, c)
+	require.ErrorIs(t, err, onetime.ErrCode, "it was taken")
+
+	require.NoError(t, b.IssueFixed(t.Context(), b.store, b.user, c.Purpose, address, "", time.Minute))
+	_, err = find("123456", true, c)
+	require.NoError(t, err)
+	for range 5 {
+		_, err = find("111111", false, c)
+		require.ErrorIs(t, err, onetime.ErrCode)
+	}
+	_, err = find("123456", false, c)
+	require.ErrorIs(t, err, onetime.ErrCode, "guessed at too often")
+
+	*b.now = b.now.Add(time.Hour)
+	require.NoError(t, b.IssueFixed(t.Context(), b.store, b.user, c.Purpose, address, "", time.Minute))
+	_, err = find("123456", true, c)
+	require.NoError(t, err)
+	*b.now = b.now.Add(time.Minute)
+	_, err = find("123456", false, c)
+	require.ErrorIs(t, err, onetime.ErrCode, "its life is over")
+}
+
+// Of those who have a service agree to one code at once, one has it.
+func TestByServiceRace(t *testing.T) {
+	testdb.Each(t, func(t *testing.T, st store.Store) {
+		b := open(t, func(c *onetime.Config) { c.Store, c.MaxGuesses, c.MaxPerHour = st, 100, 1000 })
+		require.NoError(t, st.CreateUser(t.Context(), store.User{ID: b.user, Audience: "authenticated", Email: address, CreatedAt: *b.now, UpdatedAt: *b.now}))
+		c := onetime.Candidate{UserID: b.user, Purpose: store.PurposePhoneSignIn}
+		require.NoError(t, b.IssueFixed(t.Context(), st, b.user, c.Purpose, address, "", time.Minute))
+		var all sync.WaitGroup
+		var asked, taken atomic.Int32
+		told := make(chan struct{})
+		for range 10 {
+			all.Go(func() {
+				row, err := b.ByService(t.Context(), address, "123456", func(context.Context) (bool, error) {
+					if asked.Add(1) == 10 {
+						close(told)
+					}
+					select {
+					case <-told: // all are told yes before the first of them goes on
+					case <-time.After(time.Minute):
+						return false, errors.New("the others didn't ask")
+					}
+					return true, nil
+				}, c)
+				if err == nil {
+					err = b.Take(t.Context(), st, row, onetime.ErrCode)
+				}
+				if err == nil {
+					taken.Add(1)
+					return
+				}
+				assert.ErrorIs(t, err, onetime.ErrCode)
+			})
+		}
+		all.Wait()
+		require.EqualValues(t, 1, taken.Load())
+	})
 }
 
 func TestIssueCode(t *testing.T) {

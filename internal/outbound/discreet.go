@@ -19,6 +19,16 @@ func Cause(err error) error {
 	return err
 }
 
+// Broke reports whether err is of an exchange that came to no answer: of the network, the
+// clock, a certificate, net/http or this package. Its text is for a log: it may name hosts
+// and addresses that only the inside of a network should know.
+func Broke(err error) bool {
+	var network net.Error // *url.Error is one too
+	var certificate *tls.CertificateVerificationError
+	var ours *discreet
+	return errors.As(err, &network) || errors.As(err, &certificate) || errors.As(err, &ours)
+}
+
 // Discreet is the error of an exchange, fit for a log: without the URL, and with a text
 // that says what the network, the certificate, the clock or this package say. What
 // net/http says of an answer that is none quotes it, and who answers with what he was sent

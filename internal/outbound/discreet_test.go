@@ -2,11 +2,15 @@ package outbound
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
+	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -67,4 +71,21 @@ func TestDiscreet(t *testing.T) {
 	down.Close()
 	_, err = new(Service).Post(t.Context(), Account{BaseURL: down.URL, Own: true}, "/send", nil, nil)
 	require.ErrorContains(t, err, "refused")
+}
+
+// What an exchange says that came to no answer is told from what who answered says.
+func TestBroke(t *testing.T) {
+	for name, err := range map[string]error{
+		"refused":     &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED},
+		"name":        fmt.Errorf("x: %w", &net.DNSError{Name: "inside.example"}),
+		"URL":         &url.Error{Op: "Post", URL: "https://inside.example", Err: errors.New("x")},
+		"certificate": &tls.CertificateVerificationError{Err: errors.New("x")},
+		"time":        fmt.Errorf("x: %w", context.DeadlineExceeded),
+		"forbidden":   Discreet(ErrForbiddenAddress),
+		"no HTTP":     fmt.Errorf("x: %w", Discreet(errors.New("malformed"))),
+	} {
+		require.True(t, Broke(err), name)
+	}
+	require.False(t, Broke(errors.New("no credit")))
+	require.False(t, Broke(nil))
 }

@@ -83,7 +83,7 @@ func openMailer(t testing.TB, path string, port int, now func() time.Time, sent 
 	st, err := sqlite.Open(path)
 	require.NoError(t, err)
 	require.NoError(t, st.Migrate(context.Background()))
-	smtp := mail.SMTP{Host: "127.0.0.1", Port: port, From: "accounts@example.com", Timeout: 5 * time.Second}
+	smtp := mail.SMTP{Host: "127.0.0.1", Port: port, From: "accounts@example.com"}
 	o, err := New(Config{
 		Store: st, Sealer: testBox(t), Sender: "me", Domain: "example.com", Poll: 5 * time.Millisecond, Now: now,
 		Permanent: mail.Permanent, Explain: func(err error) string { return err.Error() },

@@ -119,11 +119,22 @@ func (f *Flow) Verify(ctx context.Context, q Verification) (Verified, error) {
 	if err := f.Guard.Client(ctx, guard.Verify); err != nil {
 		return Verified{}, err
 	}
+	if q.Phone != "" {
+		// Where a service checks the code, it isn't asked for nothing.
+		if err := f.checkPassword(ctx, q.Password, q.Phone); err != nil {
+			return Verified{}, err
+		}
+	}
 	token, miss, err := f.find(ctx, q)
 	if err != nil {
 		return Verified{}, err
 	}
-	hash, err := f.newPassword(ctx, q.Password, token.Recipient)
+	if q.Phone == "" {
+		if err := f.checkPassword(ctx, q.Password, token.Recipient); err != nil {
+			return Verified{}, err
+		}
+	}
+	hash, err := f.hash(ctx, q.Password)
 	if err != nil {
 		return Verified{}, err
 	}
@@ -198,13 +209,21 @@ func (f *Flow) pending(ctx context.Context, to string, p store.Purpose) ([]oneti
 	return out, nil
 }
 
-// newPassword checks and hashes a password that comes with a proof.
-func (f *Flow) newPassword(ctx context.Context, pw, address string) (string, error) {
+// checkPassword refuses what can't become a password that comes with a proof.
+func (f *Flow) checkPassword(ctx context.Context, pw, address string) error {
+	if pw == "" {
+		return nil
+	}
+	if err := f.Hasher.CheckText(pw); err != nil {
+		return err
+	}
+	return f.Policy.Check(ctx, pw, password.OwnWords(address)...)
+}
+
+// hash hashes a password that comes with a proof; "" for none.
+func (f *Flow) hash(ctx context.Context, pw string) (string, error) {
 	if pw == "" {
 		return "", nil
-	}
-	if err := f.Policy.Check(ctx, pw, password.OwnWords(address)...); err != nil {
-		return "", err
 	}
 	return f.Hasher.Hash(ctx, pw)
 }

@@ -127,9 +127,10 @@ func (s *Sessions) StartAs(ctx context.Context, tx store.Store, t *host.Talk, ki
 	return st, nil
 }
 
-// claim asks the host for the claims of a session, unless the talk is nil.
+// claim asks the host for the claims of a session, unless the talk is nil or the host has
+// none to give.
 func (s *Sessions) claim(t *host.Talk, u store.User, st *Started) error {
-	if t == nil {
+	if t == nil || s.Host == nil || s.Host.Claims == nil {
 		return nil
 	}
 	c, err := s.claims(u, st.Session)
@@ -210,6 +211,9 @@ func methods(amr []store.AMR) []tokens.AMR {
 	return out
 }
 
+// ErrGone is the answer to the token of a user who is gone.
+var ErrGone = fault.New(fault.UserNotFound, "User from sub claim in JWT does not exist")
+
 // Check reads the user and the session that a verified token speaks of, and refuses
 // where one of them no longer stands. The session is zero for a token without one.
 func (s *Sessions) Check(ctx context.Context, c *tokens.Claims) (store.User, store.Session, error) {
@@ -219,7 +223,7 @@ func (s *Sessions) Check(ctx context.Context, c *tokens.Claims) (store.User, sto
 	}
 	u, err := s.Store.User(ctx, id)
 	if errors.Is(err, store.ErrNotFound) {
-		return u, store.Session{}, fault.New(fault.UserNotFound, "User from sub claim in JWT does not exist")
+		return u, store.Session{}, ErrGone
 	}
 	if err != nil {
 		return u, store.Session{}, err
@@ -232,7 +236,7 @@ func (s *Sessions) Check(ctx context.Context, c *tokens.Claims) (store.User, sto
 		return u, row, ErrBanned
 	}
 	if !u.DeletedAt.IsZero() {
-		return u, row, fault.New(fault.UserNotFound, "User from sub claim in JWT does not exist")
+		return u, row, ErrGone
 	}
 	return u, row, nil
 }

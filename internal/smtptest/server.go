@@ -16,6 +16,8 @@ import (
 
 	"github.com/emersion/go-sasl"
 	"github.com/emersion/go-smtp"
+
+	"github.com/truekeel/auth/internal/testport"
 )
 
 // Received is a mail that the server has accepted.
@@ -76,7 +78,7 @@ func NewTLS(t testing.TB, config *tls.Config, implicit bool) *Server {
 
 func start(t testing.TB, config *tls.Config, implicit bool) *Server {
 	t.Helper()
-	s := &Server{t: t, tls: config, implicit: implicit, addr: "127.0.0.1:0"}
+	s := &Server{t: t, tls: config, implicit: implicit, addr: net.JoinHostPort("127.0.0.1", strconv.Itoa(testport.Free(t)))}
 	s.Start()
 	t.Cleanup(s.Stop)
 	return s
@@ -89,7 +91,6 @@ func (s *Server) Start() {
 	if err != nil {
 		s.t.Fatalf("smtptest: %v", err)
 	}
-	s.addr = listener.Addr().String()
 	if s.implicit {
 		listener = tls.NewListener(listener, s.tls)
 	}

@@ -2,6 +2,7 @@ package tenants
 
 import (
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 )
@@ -22,3 +23,6 @@ func Raw(s Settings) []byte { return s.raw }
 
 // Name gives the schema or the prefix of an instance.
 func Name(h Schemas, id uuid.UUID) string { return h.name(id) }
+
+// Wait sets how long requests wait for a place, on a machine that is busy or not.
+func Wait(s *Server, d time.Duration) { s.pool.patience = d }

@@ -121,6 +121,7 @@ func openOn(t testing.TB, dir string, db *sql.DB, kind string, home tenants.Home
 	}
 	h.Server, err = tenants.New(t.Context(), c)
 	require.NoError(t, err)
+	tenants.Wait(h.Server, time.Minute)
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 		defer cancel()

@@ -86,6 +86,13 @@ type holding struct {
 	authCode          string // of a PKCE flow
 	verifier          string
 	state, cookie     string // of a sign-in with a provider
+	keel              keelHolding
+}
+
+// keelHolding is what one holds of an instance through Keel's endpoints.
+type keelHolding struct {
+	refresh       string
+	state, cookie string
 }
 
 const fullName = "Countess of Lovelace"
@@ -115,17 +122,29 @@ func (h *house) hold(id uuid.UUID, secret string) holding {
 	o.authCode = back.Query().Get("code")
 	require.NotEmpty(h.t, o.authCode)
 
-	away := h.to(id, "GET", "/authorize?provider=github", nil)
-	there, err := url.Parse(away.Header.Get("Location"))
-	require.NoError(h.t, err)
-	o.state = there.Query().Get("state")
-	o.cookie, _, _ = strings.Cut(away.Header.Get("Set-Cookie"), ";")
-	require.NotEmpty(h.t, o.state)
+	o.state, o.cookie = h.leave(id, "/authorize?provider=github")
+	h.to(id, "POST", "/token", object{"grant_type": "password", "username": o.email, "password": o.password}, jsonBody...).want(200, &s)
+	o.keel.refresh = s.RefreshToken
+	o.keel.state, o.keel.cookie = h.leave(id, "/authorize/github?redirect_uri=https://site.example")
 
 	h.to(id, "POST", "/recover", object{"email": o.email}).want(200, nil)
 	o.link, o.code = h.lastMail(id).TokenHash, h.lastMail(id).Token
 	return o
 }
+
+// leave begins a sign-in with a provider and gives its state and the browser's cookie.
+func (h *house) leave(id uuid.UUID, path string) (state, cookie string) {
+	h.t.Helper()
+	away := h.to(id, "GET", path, nil)
+	there, err := url.Parse(away.Header.Get("Location"))
+	require.NoError(h.t, err)
+	state = there.Query().Get("state")
+	require.NotEmpty(h.t, state, away.Body)
+	cookie, _, _ = strings.Cut(away.Header.Get("Set-Cookie"), ";")
+	return state, cookie
+}
+
+var jsonBody = []string{"Content-Type", "application/json"}
 
 // stranger holds things of the same shapes that no instance made.
 func stranger(t *testing.T) holding {
@@ -141,6 +160,7 @@ func stranger(t *testing.T) holding {
 		access: sign(jwt.MapClaims{"sub": id, "session_id": sessionID, "role": "authenticated", "aud": "authenticated", "exp": time.Now().Add(time.Hour).Unix()}),
 		admin:  sign(jwt.MapClaims{"role": "service_role"}), refresh: strings.ToLower(rand.Text()),
 		link: strings.Repeat("0123456789abcdef", 4)[:56], code: "000000", authCode: uuid.NewString(), state: uuid.NewString(), verifier: strings.Repeat("v", 50),
+		keel: keelHolding{refresh: strings.ToLower(rand.Text()), state: uuid.NewString()},
 	}
 }
 
@@ -268,4 +288,114 @@ func differs(t *testing.T, h *house, r route) bool {
 		}
 	}
 	return false
+}
+
+// keelPaths reads Keel's paths off its switch: who adds one is asked here whether it keeps
+// instances apart.
+func keelPaths(t *testing.T) []string {
+	t.Helper()
+	file, err := parser.ParseFile(token.NewFileSet(), "../keel/keel.go", nil, 0)
+	require.NoError(t, err)
+	var out []string
+	ast.Inspect(file, func(n ast.Node) bool {
+		clause, ok := n.(*ast.CaseClause)
+		if !ok {
+			return true
+		}
+		for _, e := range clause.List {
+			ast.Inspect(e, func(n ast.Node) bool {
+				if lit, ok := n.(*ast.BasicLit); ok && lit.Kind == token.STRING {
+					path, _ := strconv.Unquote(lit.Value)
+					out = append(out, path)
+				}
+				return true
+			})
+		}
+		return true
+	})
+	require.Greater(t, len(out), 5, "the switch was not found")
+	return out
+}
+
+// keelAttempts are the ways to use what one holds at a path of Keel's.
+func (o holding) keelAttempts(path string) []attempt {
+	if path == "/authorize" || path == "/callback" {
+		path += "/github"
+	}
+	var out []attempt
+	for _, body := range []object{
+		{"grant_type": "password", "username": o.email, "password": o.password},
+		{"grant_type": "password", "username": o.email, "password": o.password, "create_if_not_exists": false},
+		{"grant_type": "refresh_token", "refresh_token": o.keel.refresh},
+		{"grant_type": "refresh_token", "refresh_token": o.refresh},
+		{"grant_type": "authorization_code", "code": o.authCode, "code_verifier": o.verifier},
+		{"token": o.keel.refresh},
+		{"token": o.refresh},
+	} {
+		out = append(out, attempt{"POST", path, body, "", ""})
+	}
+	for _, bearer := range []string{"", o.access, o.admin} {
+		for _, query := range []string{"", "?error=access_denied&state=" + url.QueryEscape(o.keel.state)} {
+			out = append(out, attempt{"GET", path + query, nil, bearer, o.keel.cookie})
+		}
+	}
+	return out
+}
+
+// byKeel makes the attempt at an instance, and gives what its answer comes to.
+func (a attempt) byKeel(h *house, id uuid.UUID) (string, answer) {
+	headers := append([]string{"Cookie", a.cookie}, jsonBody...)
+	if a.bearer != "" {
+		headers = append(headers, "Authorization", "Bearer "+a.bearer)
+	}
+	var body any
+	if a.body != nil {
+		body = a.body
+	}
+	got := h.to(id, a.method, a.path, body, headers...)
+	to := ""
+	if at, err := url.Parse(got.Header.Get("Location")); err == nil {
+		to = at.Host + " " + at.Query().Get("error")
+	}
+	return fmt.Sprint(got.Status, " ", to), got
+}
+
+// The same of Keel's endpoints.
+func TestNothingOfOneInstanceIsReachableThroughKeel(t *testing.T) {
+	h := open(t, "")
+	secret := strings.Repeat("blue-secret-", 6)
+	instance := func() uuid.UUID {
+		return h.add(object{"site_url": "https://site.example", "jwt": object{"secret": strings.Repeat(uuid.NewString(), 2)}})
+	}
+	blue := h.add(object{"site_url": "https://site.example", "jwt": object{"secret": secret}})
+	theirs, none := h.hold(blue, secret), stranger(t)
+	used := map[string]bool{} // paths at which what one holds is good for something
+	for _, path := range keelPaths(t) {
+		t.Run(path, func(t *testing.T) {
+			red, other := instance(), instance()
+			blanks := none.keelAttempts(path)
+			for n, a := range theirs.keelAttempts(path) {
+				got, body := a.byKeel(h, red)
+				want, _ := blanks[n].byKeel(h, other)
+				require.Equal(t, want, got, "%s %s %v with the bearer %.20s", a.method, a.path, a.body, a.bearer)
+				for _, mark := range []string{theirs.userID, theirs.sessionID, fullName} {
+					require.NotContains(t, body.Body+fmt.Sprint(body.Header), mark)
+				}
+			}
+			own := h.add(object{"site_url": "https://site.example", "jwt": object{"secret": strings.Repeat("own-", 20)}})
+			mine := h.hold(own, strings.Repeat("own-", 20))
+			for n, a := range mine.keelAttempts(path) {
+				got, _ := a.byKeel(h, own)
+				want, _ := blanks[n].byKeel(h, other)
+				used[path] = used[path] || got != want
+			}
+		})
+	}
+	require.True(t, used["/token"] && used["/callback"], "the attempts lack what the paths ask for: %v", used)
+	// At its own instance everything is as it was.
+	var s session
+	h.to(blue, "POST", "/token", object{"grant_type": "refresh_token", "refresh_token": theirs.keel.refresh}, jsonBody...).want(200, &s)
+	h.to(blue, "POST", "/token?grant_type=refresh_token", object{"refresh_token": theirs.refresh}).want(200, nil)
+	h.to(blue, "POST", "/revoke", object{"token": s.RefreshToken}, jsonBody...).want(200, nil)
+	h.to(blue, "POST", "/token", object{"grant_type": "refresh_token", "refresh_token": s.RefreshToken}, jsonBody...).want(401, nil)
 }

@@ -25,10 +25,11 @@ const (
 // pool keeps instances open, at most so many. The one that was asked for longest ago
 // gives its place up, unless a request is under way in it.
 type pool struct {
-	open    func(ctx context.Context, p place) (*auth.Auth, int64, error)
-	timeout time.Duration // of closing
-	log     *slog.Logger
-	places  chan struct{} // holds a value for each instance that is open, opening or closing
+	open     func(ctx context.Context, p place) (*auth.Auth, int64, error)
+	timeout  time.Duration // of closing
+	patience time.Duration // of who waits for a place
+	log      *slog.Logger
+	places   chan struct{} // holds a value for each instance that is open, opening or closing
 
 	mu      sync.Mutex
 	entries map[place]*entry
@@ -57,7 +58,7 @@ type entry struct {
 
 func newPool(most int, timeout time.Duration, log *slog.Logger, open func(context.Context, place) (*auth.Auth, int64, error)) *pool {
 	return &pool{
-		open: open, timeout: timeout, log: log, places: make(chan struct{}, most),
+		open: open, timeout: timeout, patience: turnTimeout, log: log, places: make(chan struct{}, most),
 		entries: map[place]*entry{}, alive: map[*entry]bool{}, recent: list.New(),
 	}
 }
@@ -150,7 +151,7 @@ func (p *pool) turn() error {
 		p.wanted--
 		p.mu.Unlock()
 	}()
-	timer := time.NewTimer(turnTimeout)
+	timer := time.NewTimer(p.patience)
 	defer timer.Stop()
 	select {
 	case p.places <- struct{}{}:

@@ -316,16 +316,18 @@ func TestAtMostSoManyAreOpen(t *testing.T) {
 	}
 }
 
-// A request that is under way keeps its instance open, whoever else wants its place.
-func TestRequestsUnderWayKeepTheirInstance(t *testing.T) {
-	entered, leave := make(chan struct{}), make(chan struct{})
+// openWithOnePlace opens a house in which one instance can be open, and a request of
+// slow@example.com ends when leave is closed; entered is closed when it is under way.
+func openWithOnePlace(t *testing.T) (h *house, entered, leave chan struct{}) {
+	t.Helper()
+	entered, leave = make(chan struct{}), make(chan struct{})
 	var once sync.Once
-	h := open(t, "", func(c *tenants.Config) {
+	h = open(t, "", func(c *tenants.Config) {
 		c.MaxOpen = 1
 		inner := c.Options
 		c.Options = func(id uuid.UUID, settings []string) ([]auth.Option, error) {
 			opts, err := inner(id, settings)
-			return append(opts, auth.WithHooks(auth.Hooks{BeforeUserCreated: func(_ context.Context, u auth.Account) error {
+			return append(opts, auth.WithRequestTimeout(time.Minute), auth.WithHooks(auth.Hooks{BeforeUserCreated: func(_ context.Context, u auth.Account) error {
 				if u.Email == "slow@example.com" {
 					once.Do(func() { close(entered) })
 					<-leave
@@ -334,6 +336,12 @@ func TestRequestsUnderWayKeepTheirInstance(t *testing.T) {
 			}})), err
 		}
 	})
+	return h, entered, leave
+}
+
+// A request that is under way keeps its instance open, whoever else wants its place.
+func TestRequestsUnderWayKeepTheirInstance(t *testing.T) {
+	h, entered, leave := openWithOnePlace(t)
 	slow, other := h.add(site("slow")), h.add(site("other"))
 	var wg sync.WaitGroup
 	wg.Go(func() { h.member(slow, "slow@example.com") })
@@ -345,6 +353,23 @@ func TestRequestsUnderWayKeepTheirInstance(t *testing.T) {
 	wg.Wait()
 	second.want(http.StatusOK, nil)
 	require.Equal(t, 1, h.Open())
+}
+
+// Who waits too long for a place is told to come again, and finds it free later.
+func TestEveryPlaceIsTaken(t *testing.T) {
+	h, entered, leave := openWithOnePlace(t)
+	slow, other := h.add(site("slow")), h.add(site("other"))
+	var wg sync.WaitGroup
+	wg.Go(func() { h.member(slow, "slow@example.com") })
+	<-entered
+	tenants.Wait(h.Server, time.Millisecond)
+	a := h.to(other, "GET", "/settings", nil).want(http.StatusServiceUnavailable, nil)
+	require.Equal(t, "1", a.Header.Get("Retry-After"))
+	require.Contains(t, a.Body, "Too many instances are in use")
+	tenants.Wait(h.Server, time.Minute)
+	close(leave)
+	wg.Wait()
+	h.to(other, "GET", "/settings", nil).want(http.StatusOK, nil)
 }
 
 func TestDeletionIsFinishedByTheNextStart(t *testing.T) {

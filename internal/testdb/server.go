@@ -8,7 +8,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"os/user"
@@ -20,6 +19,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/truekeel/auth/internal/testport"
 )
 
 // Server is a database server of a test's own, which may be stopped and started again.
@@ -41,7 +42,7 @@ func PostgresServer(t testing.TB) *Server {
 	t.Helper()
 	initdb := binary(t, "initdb", "/usr/lib/postgresql/*/bin/initdb")
 	postgres := binary(t, "postgres", "/usr/lib/postgresql/*/bin/postgres")
-	dir, port := directory(t), freePort(t)
+	dir, port := directory(t), testport.Free(t)
 	data := filepath.Join(dir, "data")
 	setUp(t, dir, initdb, "-D", data, "-U", "root", "--auth=trust", "--encoding=UTF8", "--no-locale")
 	s := &Server{
@@ -59,7 +60,7 @@ func MySQLServer(t testing.TB) *Server {
 	t.Helper()
 	install := binary(t, "mariadb-install-db", "")
 	mariadbd := binary(t, "mariadbd", "/usr/sbin/mariadbd")
-	dir, port := directory(t), freePort(t)
+	dir, port := directory(t), testport.Free(t)
 	data := filepath.Join(dir, "data")
 	setUp(t, dir, install, "--no-defaults", "--datadir="+data, "--auth-root-authentication-method=normal", "--skip-name-resolve")
 	address := fmt.Sprintf("root@tcp(127.0.0.1:%d)/", port)
@@ -89,7 +90,7 @@ func PgBouncer(t testing.TB) string {
 	if err != nil {
 		t.Fatalf("testdb: %s: %v", PostgresVar, err)
 	}
-	dir, port := directory(t), freePort(t)
+	dir, port := directory(t), testport.Free(t)
 	config := fmt.Sprintf(`[databases]
 pooled = %s
 [pgbouncer]
@@ -280,14 +281,4 @@ func parsePostgres(dsn string) (string, error) {
 		target += " password=" + c.Password
 	}
 	return target, nil
-}
-
-func freePort(t testing.TB) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatalf("testdb: %v", err)
-	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().(*net.TCPAddr).Port
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/url"
 	"strings"
 	"sync"
 	"text/template"
@@ -14,6 +13,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/truekeel/auth/fault"
+	"github.com/truekeel/auth/internal/outbound"
 	"github.com/truekeel/auth/internal/outbox"
 	"github.com/truekeel/auth/sms"
 	"github.com/truekeel/auth/store"
@@ -174,27 +174,42 @@ func (c *Carrier) forget(id uuid.UUID) {
 // Failure is why a service didn't take a message, in words that hold neither the code nor
 // the number. It wraps the service's own error, whose words may.
 type Failure struct {
-	Said  string
+	Said  string // for the client
+	words string // for the log
 	cause error
 }
 
-// Error gives the words.
-func (f *Failure) Error() string { return "text: " + f.Said }
+// Error gives the words for the log.
+func (f *Failure) Error() string { return "text: " + f.words }
 
 // Unwrap gives the service's own error.
 func (f *Failure) Unwrap() error { return f.cause }
 
-// maxSaid bounds what is repeated of a service's words.
-const maxSaid = 300
+// noAnswer is what a client is told of a service that wasn't reached: what the network
+// says names addresses.
+const noAnswer = "the service gave no answer"
 
 // scrubbed makes a [Failure] of a service's error.
 func scrubbed(err error, secrets ...string) error {
-	words := strings.Map(func(r rune) rune {
+	words, told := wordsOf(err)
+	f := &Failure{words: printable(words, secrets), cause: err}
+	if f.Said = f.words; !told {
+		f.Said = noAnswer
+	}
+	return f
+}
+
+// maxSaid bounds what is repeated of a service's words.
+const maxSaid = 300
+
+// printable is what may be repeated of a service's words.
+func printable(words string, secrets []string) string {
+	words = strings.Map(func(r rune) rune {
 		if unicode.IsPrint(r) {
 			return r
 		}
 		return ' '
-	}, strings.ToValidUTF8(wordsOf(err), ""))
+	}, strings.ToValidUTF8(words, ""))
 	for _, s := range secrets {
 		if s != "" {
 			words = strings.ReplaceAll(words, s, "...")
@@ -203,22 +218,22 @@ func scrubbed(err error, secrets ...string) error {
 	if len(words) > maxSaid {
 		words = strings.ToValidUTF8(words[:maxSaid], "") + "..."
 	}
-	return &Failure{Said: words, cause: err}
+	return words
 }
 
 // wordsOf are the service's own, without the name of the account that pays, which is a
-// part of where the request went.
-func wordsOf(err error) string {
+// part of where the request went. told says that the client may see them.
+func wordsOf(err error) (words string, told bool) {
 	if e := (*sms.Error)(nil); errors.As(err, &e) && e.Message != "" {
-		return e.Message
+		return e.Message, true
 	}
 	if f := (*fault.Error)(nil); errors.As(err, &f) {
-		return f.Message
+		return f.Message, true
 	}
-	if u := (*url.Error)(nil); errors.As(err, &u) {
-		return u.Err.Error()
+	if outbound.Broke(err) {
+		return strings.TrimPrefix(outbound.Cause(err).Error(), "sms: "), false
 	}
-	return strings.TrimPrefix(err.Error(), "sms: ")
+	return strings.TrimPrefix(err.Error(), "sms: "), true
 }
 
 // said is what a client is told of a failure.

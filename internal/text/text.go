@@ -238,5 +238,5 @@ func (d *Desk) ByCode(ctx context.Context, to, code string, candidates ...onetim
 		}
 		return right, nil
 	}
-	return d.Tokens.ByService(ctx, to, check, candidates...)
+	return d.Tokens.ByService(ctx, to, code, check, candidates...)
 }

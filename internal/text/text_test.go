@@ -175,7 +175,7 @@ func (refuser) Check(context.Context, string, string) (bool, error) {
 
 func TestServicesWords(t *testing.T) {
 	for want, err := range map[string]error{
-		"connection refused":                    &url.Error{Op: "Post", URL: "https://x.example/AC1", Err: errors.New("connection refused")},
+		"the service gave no answer":            &url.Error{Op: "Post", URL: "https://x.example/AC1", Err: errors.New("connection refused by 10.1.2.3")},
 		"blocked, said [red]":                   &sms.Error{Service: "twilio", Message: "blocked, said [red]"},
 		"twilio: no usable answer (status 502)": &sms.Error{Service: "twilio", Status: 502},
 		strings.Repeat("é", 150) + "...":        errors.New(strings.Repeat("é", 200)),

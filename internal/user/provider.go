@@ -109,8 +109,9 @@ func KeepOnly(issuer, subject string) Keep {
 }
 
 // Evict takes from an account whose address nobody had proved so far what may be
-// another's: password, sessions, codes and links, pending changes, identities. It
-// reports whether somebody lost a way in. The user is the caller's to save.
+// another's: password, sessions, codes and links, authorization codes that wait for
+// their client, pending changes, identities. It reports whether somebody lost a way in.
+// The user is the caller's to save.
 func (a *Accounts) Evict(ctx context.Context, tx store.Store, acc *Account, kept Keep) (lost bool, err error) {
 	u, before := &acc.User, len(acc.Identities)
 	lost = u.PasswordHash != "" || u.NewEmail != "" || u.NewPhone != ""
@@ -122,7 +123,7 @@ func (a *Accounts) Evict(ctx context.Context, tx store.Store, acc *Account, kept
 	if err != nil {
 		return false, err
 	}
-	if err := tx.DeleteOneTimeTokens(ctx, u.ID); err != nil {
+	if err := EndProofs(ctx, tx, u.ID); err != nil {
 		return false, err
 	}
 	external := acc.External()

@@ -83,7 +83,7 @@ func (b *bench) awaitQueue(t *testing.T, n int) {
 		b.mu.Lock()
 		defer b.mu.Unlock()
 		return len(b.queue) == n
-	}, 10*time.Second, 100*time.Microsecond)
+	}, time.Minute, 100*time.Microsecond)
 }
 
 func (b *bench) keys(t *testing.T) []string {
@@ -398,7 +398,7 @@ func TestWriterClose(t *testing.T) {
 		b.mu.Lock()
 		defer b.mu.Unlock()
 		return b.closed
-	}, 10*time.Second, 100*time.Microsecond)
+	}, time.Minute, 100*time.Microsecond)
 	require.ErrorIs(t, b.Write(t.Context(), insert("late")), store.ErrUnavailable)
 	close(finish)
 	<-closed
