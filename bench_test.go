@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/crypto/bcrypt"
 
 	"github.com/truekeel/auth"
 )
@@ -103,6 +104,48 @@ func BenchmarkRefresh(b *testing.B) {
 			token, _ = a.object()["refresh_token"].(string)
 		}
 	})
+}
+
+// BenchmarkSignIn measures sign-ins by password, more at a time than there are
+// processors, against a bare loop of the same hash on as many goroutines as the gate has
+// slots, in the same run. The ratio is the share of the bare throughput that is left.
+func BenchmarkSignIn(b *testing.B) {
+	m := openMeasured(b)
+	m.person("ada@example.com")
+	hash, err := m.HashPassword(b.Context(), goodPassword)
+	require.NoError(b, err)
+
+	// Short rounds of both take turns, so that what else the machine does at the time
+	// falls on both.
+	const round = 32
+	run := func(goroutines int, f func()) time.Duration {
+		var next atomic.Int64
+		var wg sync.WaitGroup
+		start := time.Now()
+		for range goroutines {
+			wg.Go(func() {
+				for next.Add(1) <= round {
+					f()
+				}
+			})
+		}
+		wg.Wait()
+		return time.Since(start)
+	}
+	var bare, signIns time.Duration
+	for b.Loop() {
+		bare += run(runtime.GOMAXPROCS(0), func() {
+			if err := bcrypt.CompareHashAndPassword([]byte(hash), []byte(goodPassword)); err != nil {
+				b.Error(err)
+			}
+		})
+		signIns += run(16, func() {
+			m.expect(ask(m.Auth, "POST", "http://localhost/auth/token?grant_type=password", `{"email":"ada@example.com","password":"`+goodPassword+`"}`))
+		})
+	}
+	b.ReportMetric(0, "ns/op") // would be that of both
+	b.ReportMetric(float64(bare)/float64(signIns), "ratio")
+	b.ReportMetric(round*float64(b.N)/signIns.Seconds(), "sign-ins/s")
 }
 
 // BenchmarkUserDuringSignInFlood measures GET /user alone and while more people sign in

@@ -178,10 +178,11 @@ func TestHostileHeaders(t *testing.T) {
 	}
 	for _, q := range []string{"%00", "%ff", "%", "%zz", strings.Repeat("a", 20_000), "%F0%9F%98%80", "a;b", "%0d%0aSet-Cookie:x"} {
 		for _, path := range []string{"/verify?type=%s&token=%s&redirect_to=%s", "/verify?token=%s", "/logout?scope=%s", "/token?grant_type=%s", "/settings?%s", "/admin/users?page=%s&per_page=%s"} {
-			a := d.send("GET", strings.ReplaceAll(path, "%s", q), nil)
-			require.Less(t, a.Status, 500, "%s %q: %s", path, q, a.Body)
-			d.send("POST", strings.ReplaceAll(path, "%s", q), body)
-			require.Empty(t, a.Header.Get("Set-Cookie"))
+			for _, method := range []string{http.MethodGet, http.MethodPost} {
+				a := d.send(method, strings.ReplaceAll(path, "%s", q), body)
+				require.Less(t, a.Status, 500, "%s %s %q: %s", method, path, q, a.Body)
+				require.Empty(t, a.Header.Get("Set-Cookie"))
+			}
 		}
 	}
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/truekeel/auth"
 	"github.com/truekeel/auth/captcha"
 	"github.com/truekeel/auth/limit"
+	"github.com/truekeel/auth/store"
 	"github.com/truekeel/auth/tokens"
 )
 
@@ -307,6 +308,21 @@ func TestCaptchaAndBearers(t *testing.T) {
 	require.Zero(t, s.count())
 	// A client sends its anonymous key with everything.
 	d.post("/token?grant_type=password", proved(map[string]any{"email": "ada@example.com", "password": goodPassword}), d.bearerOf(tokens.Claims{Role: "anon"})).want(http.StatusOK, nil)
+}
+
+// Whether somebody administers can't be said while the store fails: that isn't the fault of
+// who asks.
+func TestCaptchaAndAFailingStore(t *testing.T) {
+	s := tap(t)
+	d, _ := openCaptcha(t, auth.WithStore(s))
+	p := d.User("ada@example.com", func(n *auth.NewUser) { n.Role = "service_role" })
+	ask := func() answer {
+		return d.post("/recover", map[string]any{"email": "ada@example.com"}, bearer(p.AccessToken))
+	}
+	s.fail(storeFault{err: store.ErrUnavailable})
+	ask().wantFault(http.StatusServiceUnavailable, "service_unavailable")
+	s.heal()
+	ask().want(http.StatusOK, nil)
 }
 
 // Nothing costs anything before the captcha: nobody hashes, looks up or sends.

@@ -262,7 +262,7 @@ func TestBadBearers(t *testing.T) {
 
 // needsBearer says whether a route is for signed-in people.
 func needsBearer(r route) bool {
-	return strings.HasPrefix(r.path, "/admin") || r.path == "/user" || r.path == "/logout" || r.path == "/reauthenticate" || r.path == "/invite"
+	return strings.HasPrefix(r.path, "/admin") || strings.HasPrefix(r.path, "/user") || r.path == "/logout" || r.path == "/reauthenticate" || r.path == "/invite"
 }
 
 func TestTokensByTime(t *testing.T) {
@@ -331,6 +331,44 @@ func TestClaimsOfBearers(t *testing.T) {
 }
 
 // A token of a retired key is refused although it was seen before.
+func TestRetiredKeysTokensAreRefused(t *testing.T) {
+	d := open(t)
+	p := d.User("ada@example.com")
+	app := d.Auth.RequireUser(http.HandlerFunc(who))
+	require.Equal(t, http.StatusOK, visit(app, bearer(p.AccessToken)).Code)
+	d.send("GET", "/user", nil, bearer(p.AccessToken)).want(http.StatusOK, nil)
+	_, err := d.Auth.Keyring().Retire(t.Context(), kidOf(t, p.AccessToken))
+	require.NoError(t, err)
+	require.Equal(t, http.StatusUnauthorized, visit(app, bearer(p.AccessToken)).Code)
+	d.send("GET", "/user", nil, bearer(p.AccessToken)).wantFault(http.StatusForbidden, "bad_jwt")
+	next := d.next(p.RefreshToken) // the client goes on
+	require.Equal(t, http.StatusOK, visit(app, bearer(next.AccessToken)).Code)
+}
+
+// A secret is replaced by another without anybody's token ending, as docs/security.md has
+// it, if both have an id.
+func TestSecretIsReplaced(t *testing.T) {
+	s := fresh(t)
+	oldSecret, newSecret := []byte(strings.Repeat("old ", 8)), []byte(strings.Repeat("new ", 8))
+	one := open(t, auth.WithStore(s), auth.WithJWTSecret(oldSecret), auth.WithJWTSecretID("2025"))
+	p := one.User("ada@example.com")
+	two := open(t, auth.WithStore(s), auth.WithJWTSecret(newSecret), auth.WithJWTSecretID("2026"))
+	two.send("GET", "/user", nil, bearer(p.AccessToken)).wantFault(http.StatusForbidden, "bad_jwt")
+
+	old, err := tokens.NewSecretKey("2025", oldSecret)
+	require.NoError(t, err)
+	both := open(t, auth.WithStore(s), auth.WithJWTSecret(newSecret), auth.WithJWTSecretID("2026"), auth.WithSigningKeys(old.VerifyOnly()))
+	both.send("GET", "/user", nil, bearer(p.AccessToken)).want(http.StatusOK, nil)
+	next := both.next(p.RefreshToken)
+	require.Equal(t, "2026", kidOf(t, next.AccessToken))
+	two.send("GET", "/user", nil, bearer(next.AccessToken)).want(http.StatusOK, nil)
+}
+
+func TestShortSecret(t *testing.T) {
+	d := open(t, auth.WithJWTSecret([]byte("short")), auth.WithInsecureShortSecret())
+	d.send("GET", "/user", nil, bearer(d.User("ada@example.com").AccessToken)).want(http.StatusOK, nil)
+}
+
 func TestSecondAuthsTokensAreRefused(t *testing.T) {
 	one, two := open(t), open(t)
 	p := one.User("ada@example.com")

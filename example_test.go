@@ -2,6 +2,7 @@ package auth_test
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
 	"log"
 	"log/slog"
@@ -145,6 +146,30 @@ func ExampleAuth_RequireRole() {
 	// 403 {"code":"insufficient_role","message":"Your role doesn't allow this"}
 }
 
+// Where a sign-out has to count at once, the session is looked up.
+func ExampleAuth_RequireActiveSession() {
+	ctx := context.Background()
+	a := inMemory()
+	defer a.Close(ctx)
+	hello := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "hello") })
+	token := signedIn(a, auth.NewUser{Email: "ada@example.com"})
+	u, err := a.Verify(ctx, token)
+	if err != nil {
+		log.Fatal(err)
+	}
+
+	fmt.Println(fetch(a.RequireActiveSession(hello), token))
+	if err := a.Users().SignOut(ctx, u.ID); err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(fetch(a.RequireActiveSession(hello), token))
+	fmt.Println(fetch(a.RequireUser(hello), token)) // until the token expires
+	// Output:
+	// 200 hello
+	// 401 {"code":"session_not_found","message":"Session from session_id claim in JWT does not exist"}
+	// 200 hello
+}
+
 func ExampleUserFrom() {
 	a := inMemory()
 	defer a.Close(context.Background())
@@ -229,6 +254,66 @@ func ExampleUsers_Issue() {
 	}
 	fmt.Println(len(g.RefreshToken), time.Until(g.ExpiresAt).Round(time.Hour))
 	// Output: 26 1h0m0s
+}
+
+// A tenant and its owner appear together or not at all: the host's own transaction, on
+// the database in which the accounts are.
+func ExampleAuth_In() {
+	ctx := context.Background()
+	st, err := sqlite.OpenTemp()
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer st.Close()
+	a := auth.Must(auth.New(auth.WithStore(st)))
+	defer a.Close(ctx)
+
+	db, err := sql.Open("sqlite", "file:"+st.Path()+"?_txlock=immediate&_pragma=busy_timeout(5000)&_pragma=foreign_keys(1)")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer db.Close()
+	if _, err := db.ExecContext(ctx, `CREATE TABLE tenants (name TEXT PRIMARY KEY, owner TEXT NOT NULL)`); err != nil {
+		log.Fatal(err)
+	}
+
+	found := func(tenant, email string) error {
+		tx, err := db.BeginTx(ctx, nil)
+		if err != nil {
+			return err
+		}
+		defer tx.Rollback() // does nothing after the commit
+		accounts, err := a.In(ctx, tx)
+		if err != nil {
+			return err
+		}
+		owner, err := accounts.Create(ctx, auth.NewUser{Email: email, EmailConfirmed: true})
+		if err != nil {
+			return err
+		}
+		if _, err := tx.ExecContext(ctx, `INSERT INTO tenants (name, owner) VALUES (?, ?)`, tenant, owner.ID.String()); err != nil {
+			return err
+		}
+		return tx.Commit()
+	}
+	fmt.Println(found("Acme", "ada@example.com"))
+	fmt.Println(found("Acme", "bea@example.com") != nil) // there is an Acme: no account either
+	fmt.Println(found("Umbrella", "ada@example.com"))    // there is an account: no tenant either
+
+	users, err := a.Users().List(ctx, auth.List{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	var tenants int
+	if err := db.QueryRowContext(ctx, `SELECT COUNT(*) FROM tenants`).Scan(&tenants); err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(tenants, "tenant,", len(users), "account")
+	// Output:
+	// <nil>
+	// true
+	// email_exists: A user with this email address has already been registered
+	// 1 tenant, 1 account
 }
 
 // Requests that aren't HTTP bring their token in another way.

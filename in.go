@@ -102,6 +102,9 @@ func (t *Tx) Update(ctx context.Context, id uuid.UUID, c Change) (Account, error
 		acc, err = t.flow.UpdateIn(ctx, tx, audit.Host(), id, patch)
 		return err
 	})
+	if errors.Is(err, store.ErrConflict) {
+		return Account{}, t.flow.Clash(ctx, id, patch)
+	}
 	if err != nil {
 		return Account{}, known(err)
 	}

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
 	"github.com/truekeel/auth"
@@ -135,9 +136,35 @@ func TestInHostTransaction(t *testing.T) {
 		require.NoError(t, tx.Rollback())
 	})
 
+	t.Run("also if it was taken in the same transaction", func(t *testing.T) {
+		_, in := h.begin(t)
+		_, err := in.Create(t.Context(), auth.NewUser{Email: "twice@example.com"})
+		require.NoError(t, err)
+		_, err = in.Create(t.Context(), auth.NewUser{Email: "twice@example.com"})
+		require.ErrorIs(t, err, &auth.Error{Code: "email_exists"})
+	})
+
+	t.Run("so is a taken number", func(t *testing.T) {
+		_, err := h.Auth.Users().Create(t.Context(), auth.NewUser{Phone: "+4915112345678"})
+		require.NoError(t, err)
+		tx, in := h.begin(t)
+		_, err = in.Create(t.Context(), auth.NewUser{Phone: "+4915112345678"})
+		require.ErrorIs(t, err, &auth.Error{Code: "phone_exists"})
+		require.NoError(t, tx.Rollback())
+		_, in = h.begin(t)
+		u, err := in.Create(t.Context(), auth.NewUser{Email: "third@example.com"})
+		require.NoError(t, err)
+		taken := "+49 151 12345678"
+		_, err = in.Update(t.Context(), u.ID, auth.Change{Phone: &taken})
+		require.ErrorIs(t, err, &auth.Error{Code: "phone_exists"})
+	})
+
 	t.Run("what is slow is refused", func(t *testing.T) {
 		_, in := h.begin(t)
 		_, err := in.Create(t.Context(), auth.NewUser{Email: "slow@example.com", Password: goodPassword})
+		require.ErrorIs(t, err, &auth.Error{Code: "validation_failed"})
+		password := goodPassword
+		_, err = in.Update(t.Context(), uuid.New(), auth.Change{Password: &password})
 		require.ErrorIs(t, err, &auth.Error{Code: "validation_failed"})
 	})
 

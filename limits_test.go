@@ -82,6 +82,7 @@ func TestGuessesOfAnAddressInAnHour(t *testing.T) {
 					}
 					clock.Advance(time.Minute)
 					if restart {
+						require.NoError(t, d.Auth.Close(t.Context())) // else it would go on delivering, into its own mailbox
 						d = start()
 					}
 				}

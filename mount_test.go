@@ -172,6 +172,37 @@ func TestLinksLeadToTheConfiguredPlace(t *testing.T) {
 	require.Contains(t, ask(d.Auth, "GET", "http://evil.example/auth/.well-known/openid-configuration", "").Body.String(), `"issuer":"https://api.example.com/auth"`)
 }
 
+// Where a request came to one of the listed hosts, or a proxy noted that it did, links lead
+// to that host, under the path of the external URL; else to the external URL.
+func TestLinksLeadToListedHosts(t *testing.T) {
+	h := authtest.New(t, auth.WithSiteURL("https://app.example.com"), auth.WithExternalURL("https://api.example.com/auth"),
+		auth.WithExternalHosts("auth.example.org", "Login.example.org:8443", "localhost:9999"))
+	const configured = "https://api.example.com/auth"
+	for n, tt := range []struct {
+		host    string
+		headers []header
+		want    string
+	}{
+		{"auth.example.org", nil, "https://auth.example.org/auth"},
+		{"AUTH.example.org", nil, "https://auth.example.org/auth"},
+		{"login.example.org:8443", nil, "https://login.example.org:8443/auth"},
+		{"login.example.org", nil, configured},
+		{"localhost:9999", nil, "http://localhost:9999/auth"},
+		{"localhost:9999", []header{{"X-Forwarded-Proto", "https"}}, "https://localhost:9999/auth"},
+		{"10.0.0.7", []header{{"X-Forwarded-Host", "auth.example.org"}}, "https://auth.example.org/auth"},
+		{"10.0.0.7", []header{{"X-Forwarded-Host", "evil.example"}}, configured},
+		{"auth.example.org", []header{{"X-Forwarded-Host", "evil.example"}}, "https://auth.example.org/auth"},
+		{"auth.example.org.evil.example", nil, configured},
+		{"auth.example.org", []header{{"X-Forwarded-Proto", "javascript"}}, "https://auth.example.org/auth"},
+	} {
+		email := fmt.Sprintf("user%d@example.com", n)
+		w := ask(h.Auth, "POST", "http://"+tt.host+"/auth/signup", `{"email":"`+email+`","password":"correct horse battery"}`, tt.headers...)
+		require.Equal(t, http.StatusOK, w.Code, w.Body)
+		link := h.LastMail(email).Link()
+		require.True(t, strings.HasPrefix(link, tt.want+"/verify?"), "%s %v: %s", tt.host, tt.headers, link)
+	}
+}
+
 // Until it is told where it is, the server answers this machine alone.
 func TestForeignHosts(t *testing.T) {
 	h := authtest.New(t)

@@ -153,7 +153,8 @@ type SessionLimits struct {
 	Timebox time.Duration
 	// Inactivity ends a session that wasn't refreshed for so long.
 	Inactivity time.Duration
-	// SinglePerUser refuses to refresh a session once its user has refreshed a newer one.
+	// SinglePerUser refuses to refresh a session once its user has signed in anew, or has
+	// refreshed another one, since he last refreshed this one.
 	SinglePerUser bool
 }
 

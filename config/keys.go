@@ -516,7 +516,7 @@ func sessionKeys() []entry {
 		},
 		{
 			name: "SESSIONS_SINGLE_PER_USER", def: "false", is: boolean(func(c *Config) *bool { return &c.Sessions.SinglePerUser }),
-			doc: "A user's newest session ends the others.",
+			doc: "Of a user's sessions only the one that was begun or refreshed last can be refreshed.",
 		},
 		{
 			name: "SECURITY_REFRESH_TOKEN_ROTATION_ENABLED", def: "true", is: boolean(func(c *Config) *bool { return &c.Security.Rotation }),

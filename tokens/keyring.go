@@ -195,11 +195,12 @@ func isAlgorithm(alg string) bool {
 // configured reports whether the keys come from the settings.
 func (k *Keyring) configured() bool { return len(k.cfg.Secret) > 0 || len(k.cfg.Static) > 0 }
 
-// Close ends the poll and waits for it. Signing and verifying go on with the keys as they
-// were. A second Close is a no-op.
+// Close ends the poll and waits for it, and for a read of the store that a token caused.
+// Signing and verifying go on with the keys as they were. A second Close is a no-op.
 func (k *Keyring) Close() {
 	k.stop()
 	<-k.done
+	k.miss.await()
 }
 
 // JWKS gives the public keys that verify as a JWK set (RFC 7517, 5): next, current and

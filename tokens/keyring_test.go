@@ -228,17 +228,25 @@ func TestUnknownKidWhileStoreHangs(t *testing.T) {
 	m.set(func() {
 		m.before = func(string) { once.Do(func() { close(hung) }); <-hang }
 	})
-	first := make(chan error, 1)
-	go func() { _, err := v.Verify(context.Background(), foreign); first <- err }()
+	verify := func(ctx context.Context) <-chan error {
+		answer := make(chan error, 1)
+		go func() { _, err := v.Verify(ctx, foreign); answer <- err }()
+		return answer
+	}
+	leaving, leave := context.WithCancel(context.Background())
+	first := verify(leaving)
 	<-hung
+	second := verify(context.Background())
 	gone, cancel := context.WithCancel(context.Background())
 	cancel()
-	_, err := v.Verify(gone, foreign)
-	require.ErrorIs(t, err, tokens.ErrUnknownKey, "who waits for another's read may leave")
-	_, err = v.Verify(t.Context(), own)
+	require.ErrorIs(t, <-verify(gone), tokens.ErrUnknownKey, "who waits for another's read may leave")
+	leave()
+	require.ErrorIs(t, <-first, tokens.ErrUnknownKey, "so may the one whose read it is")
+	_, err := v.Verify(t.Context(), own)
 	require.NoError(t, err, "good tokens wait for nothing")
+	require.Empty(t, second, "the read goes on for the others")
 	close(hang)
-	require.ErrorIs(t, <-first, tokens.ErrUnknownKey)
+	require.ErrorIs(t, <-second, tokens.ErrUnknownKey)
 }
 
 func TestRetire(t *testing.T) {

@@ -48,44 +48,61 @@ type missGate struct {
 	running chan struct{} // closed when the read in flight has ended; nil if there is none
 }
 
-// afterMiss reads the store because a token has an unknown key id, or waits for the read
-// that another token caused. It reports whether there was one, so that it is worth to look
-// again: also if it has ended between the look that missed and this call.
+// afterMiss has the store read because a token has an unknown key id, and waits for that, or
+// for the read that another token caused. It reports whether there was one, so that it is
+// worth to look again: also if it has ended between the look that missed and this call.
 func (k *Keyring) afterMiss(ctx context.Context) bool {
 	if k.configured() {
 		return false
 	}
+	done := k.readForMiss(ctx)
+	if done == nil {
+		return true
+	}
+	select {
+	case <-done:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// readForMiss begins a read of the store, unless one is under way, and gives what is closed
+// at its end; nil if the last one began too short a time ago. The read isn't cut short when
+// the caller goes away: others wait for it too.
+func (k *Keyring) readForMiss(ctx context.Context) <-chan struct{} {
 	g := &k.miss
 	g.mu.Lock()
-	if running := g.running; running != nil {
-		g.mu.Unlock()
-		select {
-		case <-running:
-			return true
-		case <-ctx.Done():
-			return false
-		}
+	defer g.mu.Unlock()
+	if g.running != nil {
+		return g.running
 	}
 	now := k.now()
 	if since := now.Sub(g.last); since >= 0 && since < missInterval {
-		g.mu.Unlock()
-		return true
+		return nil
 	}
 	done := make(chan struct{})
 	g.last, g.running = now, done
-	g.mu.Unlock()
-
-	defer func() {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), readTimeout)
+	go func() {
+		defer cancel()
+		if err := k.Reload(ctx); err != nil {
+			k.log.WarnContext(ctx, "signing keys can't be read for an unknown key id", "error", err)
+		}
 		g.mu.Lock()
 		g.running = nil
 		g.mu.Unlock()
 		close(done)
 	}()
-	// Others wait for this read: it isn't cut short when this caller goes away.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), readTimeout)
-	defer cancel()
-	if err := k.Reload(ctx); err != nil {
-		k.log.WarnContext(ctx, "signing keys can't be read for an unknown key id", "error", err)
+	return done
+}
+
+// await waits for the read in flight, if there is one.
+func (g *missGate) await() {
+	g.mu.Lock()
+	running := g.running
+	g.mu.Unlock()
+	if running != nil {
+		<-running
 	}
-	return true
 }

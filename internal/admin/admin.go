@@ -158,6 +158,8 @@ func (f *Flow) CreateIn(ctx context.Context, tx store.Store, who audit.Actor, d 
 // precise is a time as every database keeps it.
 func precise(t time.Time) time.Time { return t.UTC().Truncate(time.Microsecond) }
 
+var errPhoneTaken = fault.New(fault.PhoneExists, "Phone number already registered by another user")
+
 // Taken tells why a draft could not be created.
 func (f *Flow) Taken(ctx context.Context, d HashedDraft) error {
 	if d.Email != "" {
@@ -171,8 +173,15 @@ func (f *Flow) Taken(ctx context.Context, d HashedDraft) error {
 		if _, found, err := user.ByAddress(ctx, f.Store, d.Audience, "", d.Phone); err != nil {
 			return err
 		} else if found {
-			return fault.New(fault.PhoneExists, "Phone number already registered by another user")
+			return errPhoneTaken
 		}
+	}
+	switch { // the other one isn't committed yet, or is gone again
+	case d.ID != uuid.Nil:
+	case d.Email != "":
+		return user.ErrEmailExists
+	case d.Phone != "":
+		return errPhoneTaken
 	}
 	return fault.New(fault.UserAlreadyExists, "A user with this id already exists")
 }
@@ -264,23 +273,24 @@ func (f *Flow) Update(ctx context.Context, who audit.Actor, id uuid.UUID, p Patc
 		return err
 	})
 	if errors.Is(err, store.ErrConflict) {
-		return user.Account{}, f.clash(ctx, id, h)
+		return user.Account{}, f.Clash(ctx, id, h)
 	}
 	return acc, notFound(err)
 }
 
-// clash tells which address of a patch is another's.
-func (f *Flow) clash(ctx context.Context, id uuid.UUID, p HashedPatch) error {
+// Clash tells which address of a patch is another's, after store.ErrConflict.
+func (f *Flow) Clash(ctx context.Context, id uuid.UUID, p HashedPatch) error {
+	switch {
+	case p.Phone == nil:
+		return user.ErrEmailExists
+	case p.Email == nil:
+		return user.ErrPhoneExists
+	}
 	u, err := f.Store.User(ctx, id)
 	if err != nil {
 		return notFound(err)
 	}
-	if p.Email != nil {
-		if o, found, err := user.ByAddress(ctx, f.Store, u.Audience, *p.Email, ""); err == nil && found && o.ID != id {
-			return user.ErrEmailExists
-		}
-	}
-	if p.Phone == nil {
+	if o, found, err := user.ByAddress(ctx, f.Store, u.Audience, *p.Email, ""); err == nil && found && o.ID != id {
 		return user.ErrEmailExists
 	}
 	return user.ErrPhoneExists

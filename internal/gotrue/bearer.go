@@ -48,7 +48,7 @@ func BadToken(err error) error {
 	return fault.New(fault.BadJWT, "invalid JWT: unable to parse or verify signature, %s", text).WithCause(err)
 }
 
-// user checks the bearer of a user route: its token, its user and its session.
+// caller checks the bearer of a user route: its token, its user and its session.
 func (d *Dialect) caller(r *http.Request) (account.Caller, *tokens.Claims, error) {
 	c, err := d.claims(r)
 	if err != nil {
@@ -59,6 +59,12 @@ func (d *Dialect) caller(r *http.Request) (account.Caller, *tokens.Claims, error
 		return account.Caller{}, nil, bearerStatus(err)
 	}
 	return account.Caller{User: u, Session: row}, c, nil
+}
+
+// refused reports whether a bearer is refused; else what went wrong says nothing of it.
+func refused(err error) bool {
+	var f *fault.Error
+	return errors.As(err, &f)
 }
 
 // bearerStatus gives the statuses that faults of a bearer have.

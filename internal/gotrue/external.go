@@ -280,11 +280,11 @@ func (d *Dialect) parseNative(r *http.Request) (external.Native, error) {
 		return q, nil
 	}
 	who, _, err := d.caller(r)
-	if err != nil {
+	if refused(err) {
 		return q, errLinkNoBearer
 	}
 	q.Audience, q.Link = who.User.Audience, who.User.ID
-	return q, nil
+	return q, err
 }
 
 // native names the provider in the refusal of one that isn't there.

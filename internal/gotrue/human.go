@@ -18,8 +18,11 @@ func (d *Dialect) human(do endpoint.Func) endpoint.Func {
 	}
 	return func(w http.ResponseWriter, r *http.Request) error {
 		if r.Header.Get("Authorization") != "" {
-			if _, err := d.admin(r); err == nil {
+			switch _, err := d.admin(r); {
+			case err == nil:
 				return do(w, r)
+			case !refused(err):
+				return err
 			}
 		}
 		r, token, err := captchaToken(r)

@@ -345,7 +345,7 @@ func FuzzCheckHash(f *testing.F) {
 	})
 }
 
-// BenchmarkGate measures sign-ins through the gate against a bare loop of the same
+// BenchmarkGate measures comparisons through the gate against a bare loop of the same
 // hash on as many goroutines as the gate has slots, in the same run. The ratio is
 // the share of the bare throughput that is left.
 func BenchmarkGate(b *testing.B) {

@@ -34,7 +34,8 @@ type Config struct {
 	// Timebox ends a session so long after its start; Inactivity so long after its
 	// last refresh. Zero: never.
 	Timebox, Inactivity time.Duration
-	// SinglePerUser refuses to renew a session when the user has a newer one.
+	// SinglePerUser refuses to renew a session when the user has one that was begun or
+	// renewed later.
 	SinglePerUser bool
 	// ReuseInterval limits how long after its use the direct parent of the active
 	// token still answers with the active one. Negative: without limit.

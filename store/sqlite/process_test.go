@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -24,9 +25,9 @@ import (
 )
 
 // These tests run this test binary again, as other processes on the same file. What
-// such a process does is named by its environment; it waits for a line on its standard
-// input before it starts, stops at the end of that, and says on its standard output
-// what was acknowledged.
+// such a process does is named by its environment; it says on its standard output that
+// it is there, waits for a line on its standard input before it starts, stops at the end
+// of that, and says what was acknowledged.
 
 const roleVar, pathVar = "AUTH_SQLITE_TEST_ROLE", "AUTH_SQLITE_TEST_PATH"
 
@@ -37,6 +38,7 @@ func TestMain(m *testing.M) {
 		os.Exit(m.Run())
 	}
 	ctx, cancel := context.WithCancel(context.Background())
+	fmt.Println("ready")
 	in := bufio.NewReader(os.Stdin)
 	if _, err := in.ReadString('\n'); err != nil {
 		os.Exit(3)
@@ -103,7 +105,8 @@ func migrate(ctx context.Context, path string) error {
 	return s.Close()
 }
 
-// process is one other process.
+// process is one other process. It is there before it begins, so that of several none has
+// a start on the others.
 type process struct {
 	cmd *exec.Cmd
 	in  io.WriteCloser
@@ -125,6 +128,8 @@ func spawn(t *testing.T, role, path string) *process {
 	p.out = bufio.NewScanner(out)
 	require.NoError(t, p.cmd.Start())
 	t.Cleanup(func() { _ = p.cmd.Process.Kill() })
+	require.True(t, p.out.Scan(), "it ended at once: %s", &p.err)
+	require.Equal(t, "ready", p.out.Text())
 	return p
 }
 
@@ -216,6 +221,55 @@ func TestProcessesMigrateAnEmptyFile(t *testing.T) {
 		have, want, err := s.MigrationStatus(t.Context())
 		require.NoError(t, err)
 		assert.Equal(t, want, have)
+	}
+}
+
+// kill -9 at every stage of a first start: the next one finishes it.
+func TestMigrationKilled(t *testing.T) {
+	killed := 0
+	for stage := range 10 {
+		path := filepath.Join(t.TempDir(), "auth.db")
+		p := spawn(t, "migrate", path)
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			for p.out.Scan() {
+			}
+		}()
+		p.begin(t)
+		for written(path) < int64(stage*32<<10) && !isClosed(ended) {
+			runtime.Gosched()
+		}
+		_ = p.cmd.Process.Kill()
+		<-ended
+		if p.cmd.Wait() != nil {
+			killed++
+		}
+		s := openAt(t, path)
+		have, want, err := s.MigrationStatus(t.Context())
+		require.NoError(t, err)
+		assert.Equal(t, want, have)
+		require.NoError(t, s.CreateUser(t.Context(), newUser("")))
+	}
+	assert.Positive(t, killed, "every process was done before it could be killed")
+}
+
+// written is how much of a database there is.
+func written(path string) (n int64) {
+	for _, file := range []string{path, path + "-wal"} {
+		if info, err := os.Stat(file); err == nil {
+			n += info.Size()
+		}
+	}
+	return n
+}
+
+func isClosed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
 	}
 }
 

@@ -33,6 +33,7 @@ type writer struct {
 	db     *sql.DB
 	lock   *fileLock
 	budget time.Duration // for one member
+	window time.Duration // in which members of one group begin
 	wait   time.Duration // for SQLite's lock
 	log    *slog.Logger
 
@@ -60,7 +61,7 @@ const busyPause = 100 * time.Millisecond
 
 func newWriter(path string, db *sql.DB, lock *fileLock, o *options) *writer {
 	w := &writer{
-		path: path, db: db, lock: lock, budget: o.budget, wait: o.wait, log: o.log,
+		path: path, db: db, lock: lock, budget: o.budget, window: groupWindow, wait: o.wait, log: o.log,
 		wake: make(chan struct{}, 1), stopped: make(chan struct{}),
 	}
 	w.stopping, w.stop = context.WithCancel(context.Background())
@@ -252,9 +253,11 @@ func (g *group) answer() {
 // gather lends the connection to one member after the other.
 func (w *writer) gather(next func() *member) *group {
 	g := &group{culprit: -1}
-	window, cancel := context.WithTimeout(context.Background(), groupWindow)
+	window, cancel := context.WithTimeout(context.Background(), w.window)
 	defer cancel()
-	for len(g.members) < groupMembers && window.Err() == nil {
+	// The first member has his turn even if the window is over by now: who is run again
+	// alone is in no queue, and nobody else would answer him.
+	for len(g.members) == 0 || (len(g.members) < groupMembers && window.Err() == nil) {
 		m := next()
 		if m == nil {
 			break

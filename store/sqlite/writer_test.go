@@ -45,6 +45,7 @@ func newBench(t *testing.T, budget time.Duration) *bench {
 	_, err = db.ExecContext(t.Context(), `CREATE TABLE t (k TEXT PRIMARY KEY, parent TEXT REFERENCES t (k))`)
 	require.NoError(t, err)
 	w := newWriter(path, db, lock, o)
+	w.window = time.Minute // who waits together is one group, however slow the machine is
 	t.Cleanup(func() {
 		w.close()
 		require.NoError(t, errors.Join(db.Close(), lock.close(), hold.close()))
@@ -115,6 +116,43 @@ func TestWriterCommitsAGroup(t *testing.T) {
 	assert.NoError(t, results[4])
 	assert.Equal(t, []string{"a", "b", "c"}, b.keys(t))
 	assert.Empty(t, b.log.String())
+}
+
+// When its window is over a group is committed, and the next one begins.
+func TestWriterWindow(t *testing.T) {
+	b := newBench(t, time.Minute)
+	b.window = 0
+	results := b.together(t, t.Context(), insert("a"), func(ctx context.Context, c sqlstore.Conn) error {
+		assert.Equal(t, []string{"a"}, b.keys(t), "what another connection sees")
+		return insert("b")(ctx, c)
+	})
+	assert.NoError(t, errors.Join(results...))
+	assert.Equal(t, []string{"a", "b"}, b.keys(t))
+}
+
+// Who is run again alone, because the group was lost, gets his turn and his answer also
+// if the process stood still for the length of a window just then.
+func TestWriterWindowOverWhileRunAgain(t *testing.T) {
+	b := newBench(t, time.Minute)
+	runs := 0
+	late := func(ctx context.Context, c sqlstore.Conn) error {
+		if runs++; runs == 1 {
+			b.window = 0 // of the groups after this one
+		}
+		return insert("a")(ctx, c)
+	}
+	results := make(chan []error, 1)
+	go func() { results <- b.together(t, t.Context(), late, orphan, insert("b")) }()
+	select {
+	case r := <-results:
+		assert.NoError(t, r[0])
+		assert.ErrorIs(t, r[1], store.ErrUnavailable)
+		assert.NoError(t, r[2])
+		assert.Equal(t, 2, runs)
+	case <-time.After(time.Minute):
+		t.Fatal("nobody answers those who are run again")
+	}
+	assert.Equal(t, []string{"a", "b"}, b.keys(t))
 }
 
 // Nobody is answered before the commit, not even with a failure.
@@ -269,17 +307,19 @@ func TestWriterBudgetInAStatement(t *testing.T) {
 	assert.Contains(t, b.log.String(), "run again one by one")
 }
 
+// orphan makes the commit of its group fail.
+func orphan(ctx context.Context, c sqlstore.Conn) error {
+	// Foreign keys that are checked at the commit make it fail.
+	if err := c.Query(ctx, `PRAGMA defer_foreign_keys = 1`, nil, func(*sql.Rows) error { return nil }); err != nil {
+		return err
+	}
+	_, err := c.Exec(ctx, `INSERT INTO t (k, parent) VALUES ('orphan', ?)`, []any{"nobody"})
+	return err
+}
+
 // A commit that fails for a reason that nobody can be blamed for: each is run alone.
 func TestWriterLostCommit(t *testing.T) {
 	b := newBench(t, time.Minute)
-	orphan := func(ctx context.Context, c sqlstore.Conn) error {
-		// Foreign keys that are checked at the commit make it fail.
-		if err := c.Query(ctx, `PRAGMA defer_foreign_keys = 1`, nil, func(*sql.Rows) error { return nil }); err != nil {
-			return err
-		}
-		_, err := c.Exec(ctx, `INSERT INTO t (k, parent) VALUES ('orphan', ?)`, []any{"nobody"})
-		return err
-	}
 	results := b.together(t, t.Context(), insert("a"), orphan, insert("a"), insert("b"))
 	assert.NoError(t, results[0])
 	assert.ErrorIs(t, results[1], store.ErrUnavailable)

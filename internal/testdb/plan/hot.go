@@ -158,9 +158,19 @@ func (s *sample) calls(st store.Store) []Call {
 		{"flow by id", func(ctx context.Context) error { return second(st.FlowState(ctx, s.flow.ID)) }},
 		{"flow by state", func(ctx context.Context) error { return second(st.FlowStateByState(ctx, s.flow.StateHash)) }},
 		{"flow by code", func(ctx context.Context) error { return second(st.FlowStateByCode(ctx, s.flow.CodeHash)) }},
+		{"issue code", func(ctx context.Context) error { return second(st.IssueCode(ctx, s.flow)) }},
 		{"due outbox items", func(ctx context.Context) error { return second(st.DueOutboxItems(ctx, sender, now, 10)) }},
 		{"lease outbox item", func(ctx context.Context) error {
 			return second(st.LeaseOutboxItem(ctx, s.item.ID, "token", now, now.Add(time.Minute)))
+		}},
+		{"outbox item by id", func(ctx context.Context) error { return second(st.OutboxItem(ctx, s.item.ID)) }},
+		{"postpone outbox item", func(ctx context.Context) error {
+			return second(st.PostponeOutboxItem(ctx, s.item.ID, s.item.NextAt, s.item.NextAt))
+		}},
+		{"settle outbox item", func(ctx context.Context) error {
+			i := s.item
+			i.LeaseToken = "token"
+			return second(st.SettleOutboxItem(ctx, i))
 		}},
 		{"youngest owed outbox item", func(ctx context.Context) error {
 			_, err := st.YoungestOwed(ctx, sender, s.item.Key)
@@ -205,6 +215,9 @@ func (s *sample) calls(st store.Store) []Call {
 			return err
 		}},
 		{"setting", func(ctx context.Context) error { return second(st.Setting(ctx, s.user.Email)) }},
+		{"settle setting", func(ctx context.Context) error {
+			return second(st.SettleSetting(ctx, s.user.Email, []byte("another")))
+		}},
 	}, s.ends(st)...)
 }
 
@@ -212,6 +225,10 @@ func (s *sample) calls(st store.Store) []Call {
 func (s *sample) ends(st store.Store) []Call {
 	return []Call{
 		{"take one-time token", func(ctx context.Context) error { return second(st.TakeOneTimeToken(ctx, s.onetime.ID)) }},
+		{"delete one-time tokens of user", func(ctx context.Context) error {
+			return st.DeleteOneTimeTokens(ctx, s.user.ID, store.PurposeRecovery, store.PurposeInvite)
+		}},
+		{"drop counter", func(ctx context.Context) error { return st.DropCounter(ctx, s.user.Email) }},
 		{"delete codes", func(ctx context.Context) error { return st.DeleteCodesOf(ctx, s.flow.UserID) }},
 		{"take flow state", func(ctx context.Context) error { return second(st.TakeFlowState(ctx, s.flow.ID)) }},
 		{"delete refresh token", func(ctx context.Context) error { return second(st.DeleteRefreshToken(ctx, s.refresh.Hash)) }},
