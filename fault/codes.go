@@ -86,15 +86,11 @@ const (
 	// ReauthenticationNeeded and ReauthenticationNotValid concern the nonce of a change.
 	ReauthenticationNeeded   Code = "reauthentication_needed"
 	ReauthenticationNotValid Code = "reauthentication_not_valid"
-	// InsufficientAAL means that the session lacks a second factor.
-	InsufficientAAL Code = "insufficient_aal"
 
 	// OTPExpired means a code or link that is unknown, wrong, used or expired: never which.
 	OTPExpired Code = "otp_expired"
 	// OTPDisabled means a one-time code asked for an unknown account that may not be made.
 	OTPDisabled Code = "otp_disabled"
-	// EmailAddressInvalid means an address that mail can't be sent to.
-	EmailAddressInvalid Code = "email_address_invalid"
 	// EmailAddressNotAuthorized means an address outside of the configured list.
 	EmailAddressNotAuthorized Code = "email_address_not_authorized"
 	// OverRequestRateLimit, OverEmailSendRateLimit and OverSMSSendRateLimit ask to wait.

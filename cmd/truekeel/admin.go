@@ -182,29 +182,44 @@ func (a *administration) list() *cobra.Command {
 			w := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
 			fmt.Fprintln(w, "ID\tEMAIL\tROLE\tCONFIRMED\tCREATED\tSTATE")
 			q := auth.List{Filter: filter}
-			for left := limit; left > 0 || limit == 0; left -= q.Limit {
-				q.Limit = 1000
-				if limit > 0 {
-					q.Limit = min(left, 1000)
-				}
+			err := pages(limit, func(size int) (int, error) {
+				q.Limit = size
 				page, err := a.auth.Users().List(ctx, q)
-				if err != nil {
-					return err
-				}
 				for _, u := range page {
 					fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", u.ID, or(u.Email, "-"), u.Role, date(u.EmailConfirmedAt), date(u.CreatedAt), state(u))
+					q.After = &u
 				}
-				if len(page) < q.Limit {
-					break
-				}
-				q.After = &page[len(page)-1]
-			}
-			return w.Flush()
+				return len(page), err
+			})
+			return errors.Join(err, w.Flush())
 		}),
 	}
 	cmd.Flags().StringVar(&filter, "filter", "", "part of the address, or of full_name in the user metadata")
 	cmd.Flags().IntVar(&limit, "limit", 50, "how many at most; 0 for all")
 	return cmd
+}
+
+// maxPage is how many rows are asked for at once.
+const maxPage = 1000
+
+// pages asks for a list page by page, until there are so many rows (0: all of them) or a
+// page isn't full. page is told how many to ask for, and gives how many came.
+func pages(most int, page func(size int) (int, error)) error {
+	if most < 0 {
+		return errors.New("--limit can't be negative; 0 is for all")
+	}
+	for left := most; left > 0 || most == 0; {
+		size := maxPage
+		if most > 0 {
+			size = min(left, maxPage)
+		}
+		n, err := page(size)
+		if err != nil || n < size {
+			return err
+		}
+		left -= n
+	}
+	return nil
 }
 
 func (a *administration) token() *cobra.Command {

@@ -220,6 +220,9 @@ func TestAdmin(t *testing.T) {
 	require.Equal(t, 2, strings.Count(says(t, dir, nil, "admin", "list", "--limit", "1"), "\n"))
 	require.Equal(t, 2, strings.Count(says(t, dir, nil, "admin", "list", "--filter", "boss", "--limit", "0"), "\n"))
 
+	require.Equal(t, 4, strings.Count(says(t, dir, nil, "admin", "list", "--limit", "4"), "\n"))
+	require.Contains(t, fails(t, dir, nil, "admin", "list", "--limit", "-1"), "--limit can't be negative")
+
 	says(t, dir, nil, "admin", "confirm", "boss@example.com")
 	says(t, dir, nil, "admin", "set-role", id, "owner")
 	says(t, dir, nil, "admin", "reset-password", id, "secret-new")

@@ -42,25 +42,17 @@ func (a *administration) listEvents() *cobra.Command {
 			}
 			w := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
 			fmt.Fprintln(w, "ID\tENDPOINT\tTYPE\tUSER\tCREATED\tSTATE\tATTEMPTS\tLAST")
-			for left := limit; left > 0 || limit == 0; left -= q.Limit {
-				q.Limit = 1000
-				if limit > 0 {
-					q.Limit = min(left, 1000)
-				}
+			err := pages(limit, func(size int) (int, error) {
+				q.Limit = size
 				page, err := a.auth.Webhooks().List(ctx, q)
-				if err != nil {
-					return err
-				}
 				for _, e := range page {
 					fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%d\t%s\n",
 						e.ID, e.Endpoint, e.Type, e.UserID, e.CreatedAt.Format(time.RFC3339), e.State, e.Attempts, last(e))
+					q.After = e.ID
 				}
-				if len(page) < q.Limit {
-					break
-				}
-				q.After = page[len(page)-1].ID
-			}
-			return w.Flush()
+				return len(page), err
+			})
+			return errors.Join(err, w.Flush())
 		}),
 	}
 	cmd.Flags().StringVar(&state, "state", "", "pending, delivered or given_up; default all")

@@ -68,7 +68,7 @@ func statusOf(c fault.Code) int {
 		return http.StatusRequestEntityTooLarge
 	case fault.ForeignHost:
 		return http.StatusMisdirectedRequest
-	case fault.NoAuthorization, fault.InsufficientAAL:
+	case fault.NoAuthorization:
 		return http.StatusUnauthorized
 	case fault.BadJWT, fault.NotAdmin, fault.InsufficientRole, fault.UserBanned, fault.SessionNotFound, fault.OTPExpired, fault.UnexpectedAudience:
 		return http.StatusForbidden

@@ -13,6 +13,9 @@
 //
 // Nothing depends on the state of a session, so that a pooler in transaction mode
 // (PgBouncer) may stand in between; see [WithTransactionPooler].
+//
+// Each change is tested on PostgreSQL. Nothing is used that the others lack by their
+// documentation; run package storetest against yours.
 package postgres
 
 import (
