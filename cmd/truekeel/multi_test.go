@@ -138,6 +138,11 @@ func TestMulti(t *testing.T) {
 	}
 	p.stop()
 
+	for _, command := range [][]string{{"admin", "list"}, {"keys", "list"}} {
+		require.Contains(t, fails(t, dir, append(vars, "GOTRUE_MULTIINSTANCEMODE=true"), command...), "each instance has accounts")
+	}
+	require.NoFileExists(t, filepath.Join(dir, "auth.db"), "it would be nobody's")
+
 	p = serve(t, dir, append(vars, "GOTRUE_MULTIINSTANCEMODE=true"))
 	status, body = ask("POST", "/token?grant_type=password", signUp, "x-nf-sign", signature(t, blue, operator, time.Minute))
 	require.Equal(t, http.StatusOK, status, body)
