@@ -111,6 +111,13 @@ func TestMulti(t *testing.T) {
 	require.Equal(t, http.StatusBadRequest, status)
 	require.Contains(t, body, "GOTRUE_MAILER_OTP_EXP")
 
+	manual, err := os.ReadFile("../../docs/multi.md")
+	require.NoError(t, err)
+	_, example, _ := strings.Cut(string(manual), `-d '{
+  "config": `)
+	example, _, _ = strings.Cut(example, "}'\n")
+	require.NotEmpty(t, made(example), "the manual's example")
+
 	blue := made(`{"site_url":"https://blue.example","mailer":{"autoconfirm":true}}`)
 	red := made(`{"site_url":"https://red.example","disable_signup":true}`)
 	signUp := `{"email":"ada@example.com","password":"` + goodPassword + `"}`
