@@ -54,7 +54,7 @@ func (a *Auth) serve(w http.ResponseWriter, r *http.Request, versioned bool) {
 	}
 }
 
-var errForeignHost = fault.New(fault.ForeignHost, "This server answers only loopback hosts until it is told its site's URL (WithSiteURL)")
+var errForeignHost = fault.New(fault.ForeignHost, "This server answers only loopback hosts, and nothing that a proxy's forwarding headers come with, until it is told its site's URL (WithSiteURL)")
 
 // relative takes the base path, and the version below it, off the request's path, and
 // reports whether there was a version.

@@ -20,7 +20,7 @@ func TestLostEncryptionKey(t *testing.T) {
 
 	other := auth.WithEncryptionKey([]byte("another key, of thirty-two bytes too"))
 	_, err := auth.New(auth.WithStore(st), other)
-	require.Error(t, err)
+	require.ErrorContains(t, err, "WithLostEncryptionKey")
 
 	d = open(t, auth.WithStore(st), other, auth.WithLostEncryptionKey())
 	d.send("GET", "/user", nil, bearer(in.AccessToken)).wantFault(http.StatusForbidden, "bad_jwt")

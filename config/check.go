@@ -146,9 +146,13 @@ func (c *Config) checkMail(find finder) {
 	if c.Mailer.AutoConfirm && c.Mailer.AllowUnverified {
 		find("MAILER_ALLOW_UNVERIFIED_EMAIL_SIGN_INS", "false", "it and GOTRUE_MAILER_AUTOCONFIRM exclude each other")
 	}
-	if s.Host != "" && s.AdminEmail == "" {
+	switch {
+	case s.Host == "":
+	case s.AdminEmail == "":
 		find("SMTP_ADMIN_EMAIL", "accounts@example.com", "it is missing, and GOTRUE_SMTP_HOST is set")
-	} else if s.Host != "" {
+	case (s.User == "") != (s.Pass == ""):
+		find("SMTP_USER", "", "it and GOTRUE_SMTP_PASS belong together; set both or none")
+	default:
 		if err := c.mailer().Validate(); err != nil {
 			find(smtpKey(err), "", "%s", trim(err, "mail: "))
 		}
@@ -200,7 +204,7 @@ func (c *Config) tryTemplate(of mail.Kind, t mail.Template) error {
 // smtpKey finds the variable that an error about the mail server is about.
 func smtpKey(err error) string {
 	for field, key := range map[string]string{
-		"SMTP.From": "SMTP_ADMIN_EMAIL", "SMTP.User": "SMTP_USER", "SMTP.TLS": "SMTP_TLS", "SMTP.Headers": "SMTP_HEADERS", "SMTP.Port": "SMTP_PORT",
+		"SMTP.From": "SMTP_ADMIN_EMAIL", "SMTP.TLS": "SMTP_TLS", "SMTP.Headers": "SMTP_HEADERS", "SMTP.Port": "SMTP_PORT",
 	} {
 		if strings.Contains(err.Error(), field) {
 			return key

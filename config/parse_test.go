@@ -74,6 +74,15 @@ func TestAllFindingsAtOnce(t *testing.T) {
 	}, keys)
 }
 
+func TestFindingsOfTheMailServerNameVariables(t *testing.T) {
+	for _, half := range []string{"GOTRUE_SMTP_USER=app", "GOTRUE_SMTP_PASS=secret"} {
+		fs := findings(t, "GOTRUE_SMTP_HOST=smtp.example.com", "GOTRUE_SMTP_ADMIN_EMAIL=a@example.com", half)
+		require.Len(t, fs, 1, half)
+		require.Equal(t, "GOTRUE_SMTP_USER", fs[0].Key)
+		require.Contains(t, fs[0].Problem, "GOTRUE_SMTP_PASS")
+	}
+}
+
 func TestFindingsHoldNoSecret(t *testing.T) {
 	for _, k := range config.Keys() {
 		if !k.Secret {

@@ -221,7 +221,7 @@ func (k *Keyring) unsealRow(row store.SigningKey) (Key, error) {
 	der, err := k.cfg.Box.Open(sealPurpose(row.ID), row.Private)
 	if err != nil {
 		return Key{}, fmt.Errorf("tokens: signing key %q was sealed by another encryption key than %s; "+
-			"give that one as an old encryption key, or, if it is lost, delete the key from the table of signing keys: %w", row.ID, k.cfg.Box.ID(), err)
+			"give that one as an old encryption key, or, if it is lost, start once with RetireUnreadable (WithLostEncryptionKey), or delete the key from the table of signing keys: %w", row.ID, k.cfg.Box.ID(), err)
 	}
 	key, err := fromPKCS8(row.ID, der)
 	if err != nil {

@@ -272,6 +272,14 @@ func date(t time.Time) string {
 	return t.Format(time.DateOnly)
 }
 
+// minute is for times that are near.
+func minute(t time.Time) string {
+	if t.IsZero() {
+		return "-"
+	}
+	return t.UTC().Format("2006-01-02T15:04Z07:00")
+}
+
 func state(u auth.Account) string {
 	switch {
 	case !u.DeletedAt.IsZero():

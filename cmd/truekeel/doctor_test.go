@@ -81,7 +81,7 @@ func TestDoctorFindsEachFault(t *testing.T) {
 		{name: "database that is none", vars: []string{"DATABASE_URL=notes.txt"}, about: "GOTRUE_DB_DATABASE_URL", text: "database", plant: func(t *testing.T, dir string) {
 			require.NoError(t, os.WriteFile(filepath.Join(dir, "notes.txt"), []byte(strings.Repeat("no database at all\n", 500)), 0o600))
 		}},
-		{name: "database server that isn't there", vars: []string{"DATABASE_URL=postgres://127.0.0.1:1/x"}, about: "GOTRUE_DB_DATABASE_URL", text: "doesn't answer"},
+		{name: "database server that isn't there", vars: []string{"DATABASE_URL=postgres://127.0.0.1:1/x", "GOTRUE_JWT_SECRET=" + secret}, about: "GOTRUE_DB_DATABASE_URL", text: "doesn't answer"},
 		{name: "schema that stays old", vars: []string{"GOTRUE_DB_MIGRATE=false"}, about: "GOTRUE_DB_MIGRATE", text: "truekeel migrate", plant: func(t *testing.T, dir string) {
 			require.NoError(t, os.WriteFile(filepath.Join(dir, "auth.db"), nil, 0o600))
 		}},
@@ -115,6 +115,17 @@ func TestDoctorFindsEachFault(t *testing.T) {
 			require.Contains(t, out, "1 found", "and nothing else")
 		})
 	}
+}
+
+func TestDoctorFindsAKeyBesideWhatItSeals(t *testing.T) {
+	const about = "- GOTRUE_SECURITY_DATABASE_ENCRYPTION_ENCRYPT: "
+	dir, server := t.TempDir(), "DATABASE_URL=postgres://127.0.0.1:1/x"
+	require.Contains(t, fails(t, dir, []string{server}, "doctor"), about)
+	require.NotContains(t, fails(t, dir, []string{server, "GOTRUE_JWT_SECRET=" + secret}, "doctor"), about, "a key is made of it")
+	require.NotContains(t, fails(t, dir, []string{
+		server, "GOTRUE_SECURITY_DATABASE_ENCRYPTION_ENCRYPT=true",
+		"GOTRUE_SECURITY_DATABASE_ENCRYPTION_ENCRYPTION_KEY=MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=",
+	}, "doctor"), about)
 }
 
 func TestDoctorCountsTheMemoryOfHashes(t *testing.T) {

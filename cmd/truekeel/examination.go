@@ -53,6 +53,7 @@ func (e *examination) all(ctx context.Context) []finding {
 	e.proxies()
 	e.policy()
 	e.hashing()
+	e.sealing()
 	e.database(ctx)
 	e.permissions()
 	e.smtp(ctx)
@@ -240,6 +241,16 @@ func memory() int64 {
 		}
 	}
 	return least
+}
+
+// sealing finds an encryption key that lies where what it seals lies.
+func (e *examination) sealing() {
+	driver, _, err := e.c.DB.Resolve()
+	if err != nil || driver == config.SQLite || e.c.Security.Encrypt || e.c.JWT.Secret != "" {
+		return
+	}
+	e.add("GOTRUE_SECURITY_DATABASE_ENCRYPTION_ENCRYPT", "the key that seals the signing keys is made and kept in the database, so whoever reads a dump can be anybody",
+		"set it to true, and GOTRUE_SECURITY_DATABASE_ENCRYPTION_ENCRYPTION_KEY to what this prints: openssl rand -base64 32")
 }
 
 // database finds one that can't be used. It doesn't make a file that isn't there.

@@ -45,7 +45,7 @@ func (p *program) keysList() *cobra.Command {
 			w := tabwriter.NewWriter(p.out, 0, 0, 2, ' ', 0)
 			fmt.Fprintln(w, "ID\tALGORITHM\tSTATE\tCREATED\tUNTIL")
 			for _, key := range keys {
-				fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", or(key.ID, "-"), key.Algorithm, key.State, date(key.CreatedAt), date(key.Until))
+				fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", or(key.ID, "-"), key.Algorithm, key.State, date(key.CreatedAt), minute(key.Until))
 			}
 			return w.Flush()
 		}),

@@ -113,6 +113,9 @@ func (p *program) open(more ...auth.Option) (*auth.Auth, *config.Config, error) 
 	if err != nil {
 		return nil, nil, err
 	}
+	if c.Multi.Enabled {
+		return nil, nil, errors.New("GOTRUE_MULTIINSTANCEMODE is on: each instance has accounts and keys of its own, which its endpoints administrate; see docs/multi.md")
+	}
 	c.Hooks.SendEmail.Enabled = false
 	a, err := auth.New(append(append(c.Options(), auth.WithMailer(noMail{})), more...)...)
 	return a, c, err

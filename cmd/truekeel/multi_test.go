@@ -111,6 +111,13 @@ func TestMulti(t *testing.T) {
 	require.Equal(t, http.StatusBadRequest, status)
 	require.Contains(t, body, "GOTRUE_MAILER_OTP_EXP")
 
+	manual, err := os.ReadFile("../../docs/multi.md")
+	require.NoError(t, err)
+	_, example, _ := strings.Cut(string(manual), `-d '{
+  "config": `)
+	example, _, _ = strings.Cut(example, "}'\n")
+	require.NotEmpty(t, made(example), "the manual's example")
+
 	blue := made(`{"site_url":"https://blue.example","mailer":{"autoconfirm":true}}`)
 	red := made(`{"site_url":"https://red.example","disable_signup":true}`)
 	signUp := `{"email":"ada@example.com","password":"` + goodPassword + `"}`
@@ -137,6 +144,11 @@ func TestMulti(t *testing.T) {
 		require.Equal(t, want, status, path)
 	}
 	p.stop()
+
+	for _, command := range [][]string{{"admin", "list"}, {"keys", "list"}} {
+		require.Contains(t, fails(t, dir, append(vars, "GOTRUE_MULTIINSTANCEMODE=true"), command...), "each instance has accounts")
+	}
+	require.NoFileExists(t, filepath.Join(dir, "auth.db"), "it would be nobody's")
 
 	p = serve(t, dir, append(vars, "GOTRUE_MULTIINSTANCEMODE=true"))
 	status, body = ask("POST", "/token?grant_type=password", signUp, "x-nf-sign", signature(t, blue, operator, time.Minute))

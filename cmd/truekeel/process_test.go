@@ -287,6 +287,7 @@ func TestKeys(t *testing.T) {
 	dir := t.TempDir()
 	require.Regexp(t, `ES256 +current`, says(t, dir, nil, "keys", "list"))
 	require.Contains(t, says(t, dir, nil, "keys", "rotate"), "is next")
+	require.Regexp(t, `ES256 +next +\S+ +\d{4}-\d\d-\d\dT\d\d:\d\dZ\n`, says(t, dir, nil, "keys", "list"), "it signs in minutes, not in days")
 	require.Contains(t, says(t, dir, nil, "keys", "rotate", "--now"), "is current")
 
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
