@@ -141,7 +141,8 @@ func (a *Auth) explainer() func(error) string {
 }
 
 // Deliver sends the mails and events that are due now and waits for them. The library does
-// so by itself; this is for programs that end, and for tests.
+// so by itself; this is for programs that end, and for tests: as long as others keep
+// asking for mails it goes on, until ctx ends.
 func (a *Auth) Deliver(ctx context.Context) error {
 	return errors.Join(a.outbox.Flush(ctx), a.events.Flush(ctx))
 }

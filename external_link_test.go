@@ -138,6 +138,32 @@ func TestMailsOfOthersDropUnprovedIdentities(t *testing.T) {
 	}
 }
 
+// TestMailOfOthersLoginVouchesForNobody: while the address's owner waits for a mail of his
+// own, the other's next login sends one that reads the same.
+func TestMailOfOthersLoginVouchesForNobody(t *testing.T) {
+	for name, ask := range map[string]func(w *town){
+		"sign-up":    func(w *town) { w.squat("ada@example.com") },
+		"magic link": func(w *town) { w.post("/magiclink", map[string]any{"email": "ada@example.com"}).want(200, nil) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := openTown(t)
+			eve := w.browser()
+			evil := w.acme.someone("eve", "ada@example.com", false)
+			eve.wantOut(eve.in(w.acme, evil), "access_denied", "provider_email_needs_verification")
+			w.Clock.Advance(2 * time.Minute)
+			ask(w)
+			w.Clock.Advance(2 * time.Minute)
+			eve.wantOut(eve.in(w.acme, evil), "access_denied", "provider_email_needs_verification")
+			require.Equal(t, 3, w.mails("ada@example.com")[mail.Confirmation])
+			w.press(w.LastMail("ada@example.com").Link()).landsWithTokens("signup")
+			for _, i := range w.identities(w.user("ada@example.com").ID) {
+				require.NotEqual(t, "acme", i.Provider)
+			}
+			eve.wantOut(eve.in(w.acme, evil), "access_denied", "provider_email_needs_verification")
+		})
+	}
+}
+
 // TestSquatterIsEvicted: whatever was made in the name of an address goes when its owner
 // comes with a provider that vouches for him.
 func TestSquatterIsEvicted(t *testing.T) {

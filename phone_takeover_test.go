@@ -262,3 +262,17 @@ func TestFailedResendOfAChangeIsNotCounted(t *testing.T) {
 	d.post("/resend", again).want(http.StatusOK, nil)
 	d.bySMS("phone_change", phone(2), c.code()).want(http.StatusOK, nil)
 }
+
+// Who asks for the code of a sign-in while that of another's sign-up lies in his phone
+// can't tell the two apart: neither vouches for a password that may be another's.
+func TestSignUpBeforeASignInVouchesForNothing(t *testing.T) {
+	d := openPhones(t)
+	evil := "the squatter's password"
+	d.post("/signup", map[string]any{"phone": phone(1), "password": evil}).want(http.StatusOK, nil)
+	first := d.LastSMS(phone(1)).Code
+	d.pass()
+	d.post("/otp", map[string]any{"phone": phone(1)}).want(http.StatusOK, nil)
+	require.Equal(t, 2, d.texts(phone(1)))
+	d.bySMS("sms", phone(1), first).want(http.StatusOK, nil)
+	d.signInPhone(phone(1), evil).wantFault(http.StatusBadRequest, "invalid_credentials")
+}

@@ -344,6 +344,34 @@ func TestSignUpBehindAMagicLinkVouchesForNothing(t *testing.T) {
 	d.signIn("owner@example.com")
 }
 
+// Nor is the mail of such a sign-up known from that of a sign-in which is asked for after
+// it: they are worded alike, and lie side by side.
+func TestSignUpBeforeAMagicLinkVouchesForNothing(t *testing.T) {
+	const email, evil = "owner@example.com", "the squatter's own"
+	for name, follow := range map[string]func(d *door, m mail.Message){
+		"link": func(d *door, m mail.Message) { d.press(m.Link()).landsWithTokens("signup") },
+		"code": func(d *door, m mail.Message) { d.byCode("email", email, m.Code()).want(http.StatusOK, nil) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := open(t)
+			d.post("/signup", map[string]any{"email": email, "password": evil}).want(http.StatusOK, nil)
+			first := d.LastMail(email)
+			d.pass()
+			d.post("/otp", map[string]any{"email": email}).want(http.StatusOK, nil)
+			follow(d, first)
+			d.post("/token?grant_type=password", map[string]any{"email": email, "password": evil}).wantFault(http.StatusBadRequest, "invalid_credentials")
+		})
+	}
+
+	// Once nobody waits any more, the mail of a sign-up is its own.
+	d := open(t, auth.WithCodes(auth.Codes{LinkLife: 3 * time.Hour}))
+	d.post("/otp", map[string]any{"email": email}).want(http.StatusOK, nil)
+	d.Clock.Advance(4 * time.Hour)
+	d.post("/signup", map[string]any{"email": email, "password": goodPassword}).want(http.StatusOK, nil)
+	d.press(d.LastMail(email).Link()).landsWithTokens("signup")
+	d.signIn(email)
+}
+
 // A sign-up too soon for another mail changes nothing: the mail that is there speaks of
 // the first.
 func TestSignUpAgainTooSoon(t *testing.T) {

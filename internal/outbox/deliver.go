@@ -16,6 +16,7 @@ import (
 var (
 	errNoHandler = errors.New("outbox: no handler for the kind")
 	errPanicked  = errors.New("outbox: the handler panicked")
+	errStore     = errors.New("outbox: the store panicked")
 	errCrashing  = errors.New("outbox: earlier attempts never ended")
 )
 
@@ -61,10 +62,14 @@ func (o *Outbox) call(ctx context.Context, row store.OutboxItem, a *Attempt) (er
 		return err
 	}
 	a.Payload = payload
-	return handler(ctx, Delivery{
+	err = handler(ctx, Delivery{
 		ID: row.ID, Kind: row.Kind, MessageID: row.MessageID, Attempt: row.Attempts,
 		CreatedAt: row.CreatedAt, Payload: payload, Status: &a.Status,
 	})
+	if err != nil {
+		_, _ = o.class(err), o.explain(err) // one that panics when it is read does so here
+	}
+	return err
 }
 
 // attempt delivers an item that is leased and writes down what became of it. crashed says

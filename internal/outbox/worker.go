@@ -71,6 +71,7 @@ func (o *Outbox) rest(wait time.Duration, down bool) bool {
 
 // round starts the delivery of items that are due, and reports whether there may be more.
 func (o *Outbox) round() (more bool, err error) {
+	defer o.survive(&err)
 	due, err := o.config.Store.DueOutboxItems(o.stopping, o.config.Sender, o.now(), batch)
 	if err != nil {
 		return false, err
@@ -104,17 +105,32 @@ func (o *Outbox) launch(due store.OutboxItem) bool {
 	}
 	go func() {
 		defer func() { <-o.slots; end() }()
-		row, ok, err := o.lease(o.stopping, due.ID)
-		if err != nil {
+		if err := o.fly(due); err != nil {
 			o.mu.Lock()
 			o.trouble = err
 			o.mu.Unlock()
 		}
-		if err == nil && ok {
-			_ = o.attempt(context.Background(), row, due.LeaseToken != "")
-		}
 	}()
 	return true
+}
+
+// fly claims an item and delivers it; the error is the store's.
+func (o *Outbox) fly(due store.OutboxItem) (err error) {
+	defer o.survive(&err)
+	row, ok, err := o.lease(o.stopping, due.ID)
+	if err == nil && ok {
+		_ = o.attempt(context.Background(), row, due.LeaseToken != "")
+	}
+	return err
+}
+
+// survive is deferred by what the worker does: a store that panics is out of order, and
+// ends nobody's program.
+func (o *Outbox) survive(err *error) {
+	if p := recover(); p != nil {
+		o.config.Logger.Error("outbox: the store panicked", "stack", stack())
+		*err = errStore
+	}
 }
 
 // troubled gives the error of the store that a claim got since it was last asked.
@@ -129,6 +145,7 @@ func (o *Outbox) troubled() error {
 // warnOfOthers reports items of other senders that have waited for long: after a change of
 // mailer, site or key, nobody may be left to deliver them.
 func (o *Outbox) warnOfOthers(now time.Time) {
+	defer o.survive(new(error))
 	debts, err := o.config.Store.OwedBySender(o.stopping)
 	if err != nil {
 		return // the next round says that the store is out of order

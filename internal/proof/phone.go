@@ -265,10 +265,16 @@ func (f *Flow) findPhone(ctx context.Context, q Verification) (token store.OneTi
 
 // enterByPhone lets in who has the code that was sent to the account's number, and
 // proves the number. A password that was chosen before anybody had proved anything goes,
-// unless the code is that sign-up's own.
+// unless the code is that sign-up's own and nobody waits for that of a sign-in, which looks
+// the same.
 func (r *redemption) enterByPhone(ctx context.Context, tx store.Store) error {
 	u := &r.account.User
 	traits := map[string]any{"provider": user.PhoneProvider}
+	entering, err := user.Waiting(ctx, tx, u.ID, store.PurposePhoneSignIn, r.Now())
+	if err != nil {
+		return err
+	}
+	entering = entering || r.token.Purpose == store.PurposePhoneSignIn
 	if err := tx.DeleteOneTimeTokens(ctx, u.ID, store.PurposePhoneSignIn, store.PurposePhoneConfirmation); err != nil {
 		return err
 	}
@@ -282,7 +288,7 @@ func (r *redemption) enterByPhone(ctx context.Context, tx store.Store) error {
 	if err := r.Audit.Add(ctx, tx, audit.Of(u), audit.UserSignedUp, traits); err != nil {
 		return err
 	}
-	if r.token.Purpose == store.PurposePhoneSignIn && u.EmailConfirmedAt.IsZero() {
+	if entering && u.EmailConfirmedAt.IsZero() {
 		if _, err := r.Accounts.Evict(ctx, tx, &r.account, user.KeepOwn); err != nil {
 			return err
 		}

@@ -291,8 +291,13 @@ func (r *redemption) act(ctx context.Context, tx store.Store) error {
 	switch r.token.Purpose {
 	case store.PurposeConfirmation, store.PurposeInvite:
 		r.kind = effective(r.q.Type, TypeSignUp)
-		// Whoever accepts an invitation didn't choose a password before.
-		return r.confirm(ctx, tx, r.token.Purpose == store.PurposeInvite)
+		// Whoever accepts an invitation didn't choose a password before. And who waits for
+		// the mail of a sign-in may take that of another's sign-up for it.
+		other, err := user.Waiting(ctx, tx, r.token.UserID, store.PurposeMagicLink, r.Now())
+		if err != nil {
+			return err
+		}
+		return r.confirm(ctx, tx, other || r.token.Purpose == store.PurposeInvite)
 	case store.PurposeRecovery, store.PurposeMagicLink:
 		r.kind = effective(r.q.Type, TypeMagicLink)
 		return r.signIn(ctx, tx)

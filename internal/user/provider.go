@@ -32,14 +32,24 @@ func (acc Account) External() bool {
 // ends after the given time: one mail or message looks like the other, and the account's
 // password may be another's.
 func (a *Accounts) Vouches(ctx context.Context, tx store.OneTimeTokens, acc Account, confirm, enter store.Purpose, after time.Time) (store.Purpose, error) {
-	waiting, err := tx.OneTimeTokenOf(ctx, acc.User.ID, enter)
-	if err != nil && !errors.Is(err, store.ErrNotFound) {
+	waiting, err := Waiting(ctx, tx, acc.User.ID, enter, after)
+	if err != nil {
 		return "", err
 	}
-	if acc.External() || err == nil && waiting.ExpiresAt.After(after) {
+	if acc.External() || waiting {
 		return enter, nil
 	}
 	return confirm, nil
+}
+
+// Waiting reports whether a code or link of the purpose is waited for, one that ends after
+// the given time.
+func Waiting(ctx context.Context, tx store.OneTimeTokens, id uuid.UUID, p store.Purpose, after time.Time) (bool, error) {
+	t, err := tx.OneTimeTokenOf(ctx, id, p)
+	if errors.Is(err, store.ErrNotFound) {
+		return false, nil
+	}
+	return err == nil && t.ExpiresAt.After(after), err
 }
 
 // AddIdentity writes a further identity of the account. The user, whose app metadata
