@@ -43,12 +43,13 @@ func NewStatements(prepare func(ctx context.Context, query string) (*sql.Stmt, e
 // Close closes what is kept.
 func (s *Statements) Close() error {
 	s.mu.Lock()
-	defer s.mu.Unlock()
+	kept := s.kept
+	s.kept, s.closed = nil, true
+	s.mu.Unlock()
 	var errs []error
-	for _, stmt := range s.kept {
+	for _, stmt := range kept {
 		errs = append(errs, stmt.Close())
 	}
-	s.kept, s.closed = nil, true
 	return errors.Join(errs...)
 }
 
@@ -69,13 +70,24 @@ func (s *Statements) get(ctx context.Context, query string) (*sql.Stmt, error) {
 	if err != nil {
 		return nil, err
 	}
+	other, kept := s.keep(query, stmt)
+	if kept {
+		return stmt, nil
+	}
+	// Not under the lock: Close waits for the connection that the statement was prepared
+	// on, which may wait for a row of a transaction that waits for the lock.
+	return other, stmt.Close()
+}
+
+// keep keeps a statement unless there is another by now, or none is kept any more.
+func (s *Statements) keep(query string, stmt *sql.Stmt) (other *sql.Stmt, kept bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if other, ok := s.kept[query]; ok || s.closed {
-		return other, stmt.Close()
+		return other, false
 	}
 	s.kept[query] = stmt
-	return stmt, nil
+	return nil, true
 }
 
 // Direct makes a Conn that hands statements to q as they are.
