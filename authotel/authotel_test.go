@@ -167,7 +167,7 @@ func TestNothingPersonalIsRecorded(t *testing.T) {
 		fmt.Fprintln(&recorded, name)
 	}
 	require.Contains(t, recorded.String(), "/verify")
-	for _, secret := range []string{email, "ada", password, code, session.AccessToken, session.RefreshToken, session.User.ID, "Difference", "192.0.2.1"} {
+	for _, secret := range []string{email, "lovelace", password, code, session.AccessToken, session.RefreshToken, session.User.ID, "Difference", "192.0.2.1"} {
 		require.NotContains(t, recorded.String(), secret)
 	}
 }
